@@ -1,0 +1,26 @@
+"""The data of the course: `load(name)` gives any of it, on the scale and in the layout that all models expect."""
+
+from course_lib.data.dataset import Dataset, Split, check_images, to_uint8
+from course_lib.data.digits import digits
+from course_lib.data.mnist import mnist
+from course_lib.data.photos import photos
+from course_lib.data.toys import TOYS, toy, toy_dataset
+
+IMAGES = {"digits": digits, "mnist": mnist, "photos": photos}
+NAMES = (*IMAGES, *TOYS)
+
+__all__ = ["NAMES", "TOYS", "Dataset", "Split", "check_images", "load", "to_uint8", "toy"]
+
+
+def load(name: str) -> Dataset:
+    """One of the course's data sets, split into what models train on and what they never see.
+
+    name: `digits` (1,797 real handwritten digits, 8 x 8), `mnist` (70,000, 28 x 28; downloaded on first use or read
+    from the folder that COURSE_DATA names), `photos` (two real photographs), or a 2-D toy set such as `moons`.
+    Images are float32 in [-1, 1], channels first. Raises ValueError for another name.
+    """
+    if name in IMAGES:
+        return IMAGES[name]()
+    if name in TOYS:
+        return toy_dataset(name)
+    raise ValueError(f"there is no data set {name!r}; choose one of: {', '.join(NAMES)}")

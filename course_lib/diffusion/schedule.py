@@ -1,0 +1,157 @@
+"""How fast data turns into noise. Lesson 06 derives every line."""
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+
+class NoiseSchedule:
+    """How much signal and how much noise x_t holds, for t = 0 … T.
+
+    x_t = signal(t) x_0 + noise(t) eps,  signal = sqrt(alpha_bar), noise = sqrt(1 - alpha_bar)
+                                                                     (Ho et al. 2020, eq. 4; lesson 06)
+    x_0 is data (alpha_bar[0] = 1) and x_T is nearly pure noise. `beta`, `alpha` and `alpha_bar` have T + 1 entries, so
+    an index is the lecture's t; they are float64 on the CPU (a product of a thousand factors) and cast where they are
+    used. The methods take t as one number or as a batch, and give results in the dtype and on the device of the images;
+    without images, in float64. A t outside 0 … T (1 … T for a single step) raises ValueError.
+
+    Raises ValueError where a beta is outside (0, 1).
+    """
+
+    def __init__(self, betas: Tensor | list[float]):
+        betas = torch.as_tensor(betas, dtype=torch.float64)
+        if betas.ndim != 1 or len(betas) == 0:
+            raise ValueError(f"betas must be a list of at least one number; got the shape {tuple(betas.shape)}")
+        if not ((betas > 0) & (betas < 1)).all():
+            raise ValueError(f"every beta must lie in (0, 1); got {betas.min():.3g} … {betas.max():.3g}")
+        self.T = len(betas)
+        self.beta = torch.cat([betas.new_zeros(1), betas])
+        self.alpha = 1 - self.beta
+        self.alpha_bar = self.alpha.cumprod(0)
+        self._log_alpha_bar = self.alpha.log().cumsum(0)
+        self._slope = _monotone_slopes(self._log_alpha_bar)
+        self._tables: dict[tuple, Tensor] = {}
+
+    @classmethod
+    def linear(cls, T: int = 1000, first: float = 1e-4, last: float = 0.02) -> "NoiseSchedule":
+        """beta rises evenly from `first` to `last` (Ho et al. 2020, sec. 4)."""
+        return cls(torch.linspace(first, last, T, dtype=torch.float64))
+
+    @classmethod
+    def cosine(cls, T: int = 1000, offset: float = 0.008, largest: float = 0.999) -> "NoiseSchedule":
+        """sqrt(alpha_bar) falls like a quarter of a cosine; beta is cut at `largest` (Nichol and Dhariwal 2021, eq. 17)."""
+        t = torch.arange(T + 1, dtype=torch.float64)
+        alpha_bar = ((t / T + offset) / (1 + offset) * math.pi / 2).cos() ** 2
+        return cls((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest))
+
+    def signal(self, t: int | float | Tensor, like: Tensor | None = None) -> Tensor:
+        """sqrt(alpha_bar(t)), the factor of x_0. Smooth in real t; shaped to multiply `like` where it is given."""
+        return self._look_up("signal", t, like)
+
+    def noise(self, t: int | float | Tensor, like: Tensor | None = None) -> Tensor:
+        """sqrt(1 - alpha_bar(t)), the factor of eps."""
+        return self._look_up("noise", t, like)
+
+    def snr(self, t: int | float | Tensor, like: Tensor | None = None) -> Tensor:
+        """The signal-to-noise ratio alpha_bar / (1 - alpha_bar); infinite at t = 0 (Kingma et al. 2021, eq. 2)."""
+        return (self.signal(t, like) / self.noise(t, like)) ** 2
+
+    def q_sample(self, x0: Tensor, t: int | float | Tensor, eps: Tensor) -> Tensor:
+        """x_t from x_0 in one jump: signal(t) x0 + noise(t) eps (Ho et al. 2020, eq. 4; lesson 06).
+
+        x0, eps: (batch, …), the same shape. Raises ValueError where they differ.
+        """
+        if eps.shape != x0.shape:
+            raise ValueError(f"eps must have x0's shape {tuple(x0.shape)}; got {tuple(eps.shape)}")
+        return self.signal(t, x0) * x0 + self.noise(t, x0) * eps
+
+    def posterior(self, x0: Tensor, x_t: Tensor, t: int | Tensor) -> tuple[Tensor, Tensor]:
+        """Mean mu_tilde and variance beta_tilde of q(x_{t-1} | x_t, x_0) (Ho et al. 2020, eq. 6-7; lesson 07).
+
+        x0, x_t: (batch, …); t: one step or one for each image, in 1 … T.
+        """
+        if x0.shape != x_t.shape:
+            raise ValueError(f"x0 and x_t must have one shape; got {tuple(x0.shape)} and {tuple(x_t.shape)}")
+        t = self._check(t, first=1)
+        beta, alpha, now = (spread(values[t.cpu()], x_t) for values in (self.beta, self.alpha, self.alpha_bar))
+        before = spread(self.alpha_bar[t.cpu() - 1], x_t)
+        mu_tilde = (before.sqrt() * beta * x0 + alpha.sqrt() * (1 - before) * x_t) / (1 - now)
+        beta_tilde = beta * (1 - before) / (1 - now)
+        return mu_tilde, beta_tilde
+
+    def times(self, steps: int) -> list[int]:
+        """steps + 1 whole times from T down to 0, evenly spaced: the path of a sampler (lesson 09)."""
+        if not 1 <= steps <= self.T:
+            raise ValueError(f"steps must lie in 1 … {self.T}; got {steps}")
+        return torch.linspace(self.T, 0, steps + 1, dtype=torch.float64).round().int().tolist()
+
+    def draw_times(self, n: int, generator: Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
+        """n random times in 1 … T, one from each of n equal strata, so a batch always sees early and late ones.
+
+        Each single t is uniform on 1 … T; together they vary less than independent draws, and so does the loss.
+        """
+        within = torch.rand(n, generator=generator, device=device)
+        stratum = torch.arange(n, device=device)
+        return ((stratum + within) * (self.T / n)).long().clamp(max=self.T - 1) + 1
+
+    def _look_up(self, name: str, t: int | float | Tensor, like: Tensor | None) -> Tensor:
+        t = self._check(t)
+        if t.is_floating_point():
+            log_alpha_bar = _hermite(self._log_alpha_bar, self._slope, t.double())
+            return spread(log_alpha_bar.exp().sqrt() if name == "signal" else (-log_alpha_bar.expm1()).sqrt(), like)
+        return spread(self._table(name, t.device, like)[t], like)
+
+    def _table(self, name: str, device: torch.device, like: Tensor | None) -> Tensor:
+        """signal or noise at 0 … T beside t, in the dtype of the images; kept, so that no step waits for a transfer."""
+        dtype = torch.float64 if like is None else like.dtype
+        key = (name, device, dtype)
+        if key not in self._tables:
+            log_alpha_bar = self._log_alpha_bar
+            values = log_alpha_bar.exp().sqrt() if name == "signal" else (-log_alpha_bar.expm1()).sqrt()
+            self._tables[key] = values.to(dtype).to(device)
+        return self._tables[key]
+
+    def _check(self, t: int | float | Tensor, first: int = 0) -> Tensor:
+        t = torch.as_tensor(t)
+        if t.device.type == "cpu" and not ((t >= first) & (t <= self.T)).all():
+            raise ValueError(f"t must lie in {first} … {self.T}; got {t.min()} … {t.max()}")
+        return t
+
+    def __repr__(self) -> str:
+        return f"NoiseSchedule(T={self.T}, alpha_bar[T]={self.alpha_bar[-1]:.3g})"
+
+
+def spread(values: Tensor, like: Tensor | None) -> Tensor:
+    """values, shaped to multiply the batch `like`: one number, or (batch, 1, …, 1); in its dtype, on its device.
+
+    Raises ValueError where there are neither one nor len(like) values.
+    """
+    if like is None:
+        return values
+    values = values.to(like)
+    if values.ndim == 0:
+        return values
+    if values.shape != like.shape[:1]:
+        raise ValueError(f"t must be one number or one for each of the {len(like)} images; got {tuple(values.shape)}")
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _monotone_slopes(y: Tensor) -> Tensor:
+    """Slopes of a monotone cubic through y at 0, 1, 2, … (Fritsch and Butland 1984): smooth, and it never overshoots."""
+    step = y.diff()
+    between = 2 * step[1:] * step[:-1] / (step[1:] + step[:-1])
+    if len(step) == 1:
+        return torch.cat([step, step])
+    first, final = (1.5 * step[0] - 0.5 * between[0]).clamp(max=0), (1.5 * step[-1] - 0.5 * between[-1]).clamp(max=0)
+    return torch.cat([first[None], between, final[None]])
+
+
+def _hermite(y: Tensor, slope: Tensor, t: Tensor) -> Tensor:
+    y, slope = y.to(t.device), slope.to(t.device)
+    i = t.detach().long().clamp(0, len(y) - 2)
+    u = t - i
+    return (
+        y[i] * (1 + 2 * u) * (1 - u) ** 2 + slope[i] * u * (1 - u) ** 2
+        + y[i + 1] * u**2 * (3 - 2 * u) - slope[i + 1] * u**2 * (1 - u)
+    )  # fmt: skip

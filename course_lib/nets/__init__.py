@@ -1,0 +1,7 @@
+"""The networks. Lesson 08 builds the U-Net block by block."""
+
+from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample, sinusoids
+from course_lib.nets.mlp import MLP
+from course_lib.nets.unet import UNet
+
+__all__ = ["MLP", "Attention", "Downsample", "ResidualBlock", "TimeEmbedding", "UNet", "Upsample", "sinusoids"]

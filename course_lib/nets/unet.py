@@ -1,0 +1,98 @@
+"""The U-Net of DDPM: down to few pixels and many channels, back up, with a shortcut across at every level."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+import torch
+
+from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample
+
+
+class UNet(nn.Module):
+    """x_t (batch, channels, size, size) and t (batch,) to an answer of x_t's shape (Ho et al. 2020, app. B; lesson 08).
+
+    width: channels at full resolution; level i has width * multipliers[i], at size / 2**i.
+    blocks: residual blocks a level on the way down (one more on the way up).
+    attention: the resolutions at which pixels look at each other. groups: of the GroupNorms; it divides every width.
+    The CIFAR-10 network of Ho et al. is UNet(3, 32, 128, (1, 2, 2, 2), 2, (16,), groups=32, dropout=0.1).
+    Raises ValueError where the sizes don't fit together.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        width: int = 32,
+        multipliers: tuple[int, ...] = (1, 2),
+        blocks: int = 2,
+        attention: tuple[int, ...] = (),
+        groups: int = 8,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        smallest = size / 2 ** (len(multipliers) - 1)
+        resolutions = [size // 2**level for level in range(len(multipliers))]
+        if not smallest.is_integer():
+            raise ValueError(f"a size of {size} can't be halved {len(multipliers) - 1} times; use fewer multipliers")
+        if width % groups:
+            raise ValueError(f"width must be a multiple of groups = {groups}; got {width}")
+        if unknown := set(attention) - set(resolutions):
+            raise ValueError(f"attention at {sorted(unknown)} is impossible: the resolutions are {resolutions}")
+        self.channels, self.size = channels, size
+        time = 4 * width
+
+        def level(c_in: int, c_out: int, resolution: int) -> nn.ModuleList:
+            block = ResidualBlock(c_in, c_out, time, groups, dropout)
+            return nn.ModuleList([block, Attention(c_out, groups)] if resolution in attention else [block])
+
+        self.time = TimeEmbedding(width, time)
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        skips, c = [width], width
+        self.down = nn.ModuleList()
+        for i, (multiplier, resolution) in enumerate(zip(multipliers, resolutions, strict=True)):
+            for _ in range(blocks):
+                self.down.append(level(c, width * multiplier, resolution))
+                c = width * multiplier
+                skips.append(c)
+            if i < len(multipliers) - 1:
+                self.down.append(nn.ModuleList([Downsample(c)]))
+                skips.append(c)
+
+        self.middle = nn.ModuleList(
+            [ResidualBlock(c, c, time, groups, dropout), Attention(c, groups), ResidualBlock(c, c, time, groups, dropout)]
+        )
+
+        self.up = nn.ModuleList()
+        for i, (multiplier, resolution) in reversed(list(enumerate(zip(multipliers, resolutions, strict=True)))):
+            for _ in range(blocks + 1):
+                self.up.append(level(c + skips.pop(), width * multiplier, resolution))
+                c = width * multiplier
+            if i > 0:
+                self.up.append(nn.ModuleList([Upsample(c)]))
+
+        self.norm = nn.GroupNorm(groups, c, eps=1e-6)
+        self.last = nn.Conv2d(c, channels, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        if x_t.shape[1:] != (self.channels, self.size, self.size):
+            expected = f"(batch, {self.channels}, {self.size}, {self.size})"
+            raise ValueError(f"this U-Net takes images of shape {expected}; got {tuple(x_t.shape)}")
+        time = self.time(t)
+        h = self.first(x_t)
+        skips = [h]
+        for layers in self.down:
+            h = _apply(layers, h, time)
+            skips.append(h)
+        h = _apply(self.middle, h, time)
+        for layers in self.up:
+            if not isinstance(layers[0], Upsample):
+                h = torch.cat([h, skips.pop()], dim=1)
+            h = _apply(layers, h, time)
+        return self.last(F.silu(self.norm(h)))
+
+
+def _apply(layers: nn.ModuleList, h: Tensor, time: Tensor) -> Tensor:
+    for layer in layers:
+        h = layer(h, time) if isinstance(layer, ResidualBlock) else layer(h)
+    return h

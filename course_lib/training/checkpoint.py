@@ -1,0 +1,203 @@
+"""Checkpoints that survive: each is written aside, synced, renamed, and never touched again.
+
+A run's folder holds numbered checkpoints and a small file `latest` that names the newest:
+
+    runs/ddpm-digits/step-001500/  model.safetensors   the averaged weights: all that sampling needs
+                                   training.pt         the raw weights and the optimizer: what resuming needs
+                                   recipe.json         the recipe, the step, the metrics, the files' hashes
+
+A folder with `model.safetensors` and `recipe.json` alone is a whole model: the shipped ones are such folders.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor, nn
+
+from course_lib.paths import CHECKPOINTS, shorten
+from course_lib.training.recipes import Recipe, build
+
+MODEL, TRAINING, CARD, LATEST = "model.safetensors", "training.pt", "recipe.json", "latest"
+
+
+class CheckpointError(Exception):
+    """A checkpoint is missing, damaged, of another recipe, or could not be written."""
+
+
+@dataclass
+class Trained:
+    """A model as a checkpoint holds it, ready to use. card: what recipe.json says beside the recipe."""
+
+    recipe: Recipe
+    model: nn.Module
+    step: int
+    folder: Path
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], training: dict[str, Any], card: dict) -> Path:
+    """Write a checkpoint of this step; older ones but the last are deleted once it is safe.
+
+    Raises CheckpointError where it can't be written (a full disk, a folder without permission); the last good one
+    stays.
+    """
+    final, partial = run / f"step-{step:06d}", run / f".step-{step:06d}.partial"
+    try:
+        if final.exists() and _damage(final) is None:
+            return _point_to(final)
+        buffer = io.BytesIO()
+        torch.save(training, buffer)
+        model = {name: value.detach().cpu().contiguous() for name, value in model.items()}
+        contents = {MODEL: save_safetensors(model), TRAINING: buffer.getvalue()}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        contents[CARD] = _as_text({"recipe": recipe.as_json(), "step": step, **card, "sha256": hashes})
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, content in contents.items():
+            _write_synced(partial / name, content)
+        _sync_folder(partial)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        _point_to(final)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(
+            f"could not write the checkpoint {shorten(final)}: {error.strerror or error}. Checkpoints written before "
+            "it are untouched: make room, or choose another folder, and resume"
+        ) from error
+    for old in numbered(run)[2:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def numbered(run: Path) -> list[Path]:
+    """The run's checkpoints, newest first."""
+    return sorted((p for p in run.glob("step-*") if p.is_dir()), reverse=True)
+
+
+def newest(run: Path) -> Path | None:
+    """The newest whole checkpoint of a run; None where there is none. A damaged one is passed over with a warning."""
+    pointer, folders = run / LATEST, numbered(run)
+    if pointer.is_file() and (named := run / pointer.read_text().strip()) in folders:
+        folders = [named, *[f for f in folders if f != named]]
+    for folder in folders:
+        if (damage := _damage(folder)) is None:
+            return folder
+        warnings.warn(f"{shorten(folder)} is damaged ({damage}); falling back to the one before it", stacklevel=2)
+    return None
+
+
+def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe."""
+    card = _read_card(folder)
+    ours, theirs = recipe.as_json(), card["recipe"]
+    if different := [name for name in ours if ours[name] != theirs.get(name)]:
+        changes = "; ".join(f"{name} is {theirs.get(name)!r} there, {ours[name]!r} here" for name in different)
+        raise CheckpointError(
+            f"{shorten(folder)} belongs to another recipe ({changes}): resume with that recipe, or train into another folder"
+        )
+    if not (folder / TRAINING).is_file():
+        raise CheckpointError(f"{shorten(folder)} holds a finished model but no {TRAINING}: it can't be resumed")
+    training = torch.load(io.BytesIO((folder / TRAINING).read_bytes()), weights_only=True, map_location="cpu")
+    return {**training, "average": load_safetensors((folder / MODEL).read_bytes()), "step": card["step"]}
+
+
+def load_trained(where: str | Path) -> Trained:
+    """A trained model, ready to use: the name of a shipped one, a run's folder, or one checkpoint's.
+
+    Raises CheckpointError, saying what was looked for and where.
+    """
+    folder = _find(where)
+    card = _read_card(folder)
+    recipe = Recipe.from_json(card.pop("recipe"))
+    model = build(recipe)
+    try:
+        model.load_state_dict(load_safetensors((folder / MODEL).read_bytes()))
+    except (RuntimeError, SafetensorError, OSError) as error:
+        raise CheckpointError(f"the weights in {shorten(folder)} don't fit its recipe: {error}") from error
+    return Trained(recipe, model.eval().requires_grad_(False), card.pop("step"), folder, card)
+
+
+def update_card(folder: Path, **values: Any) -> None:
+    """Write measured values into a checkpoint's recipe.json, atomically."""
+    card = _read_card(folder) | values
+    partial = folder / f".{CARD}.partial"
+    _write_synced(partial, _as_text(card))
+    partial.replace(folder / CARD)
+
+
+def _find(where: str | Path) -> Path:
+    folder = Path(where)
+    if not folder.exists() and (CHECKPOINTS / where / CARD).is_file():
+        folder = CHECKPOINTS / where
+    if folder.is_dir() and not (folder / CARD).is_file():
+        folder = newest(folder) or folder
+    if (folder / CARD).is_file():
+        if damage := _damage(folder):
+            raise CheckpointError(f"{shorten(folder)} is damaged: {damage}")
+        return folder
+    shipped = sorted(p.parent.name for p in CHECKPOINTS.glob(f"*/{CARD}"))
+    raise CheckpointError(
+        f"there is no checkpoint at {str(where)!r}: name a folder that `course train` wrote, or a shipped one: "
+        + (", ".join(shipped) or "none is here")
+    )
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{shorten(folder / CARD)} can't be read: {error}") from error
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, or None."""
+    try:
+        hashes = _read_card(folder)["sha256"]
+        for name, expected in hashes.items():
+            if name == TRAINING and not (folder / name).exists():
+                continue  # a shipped model is a checkpoint without it
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+                return f"{name} is not what was written"
+    except (OSError, KeyError, CheckpointError) as error:
+        return str(error)
+    return None
+
+
+def _point_to(final: Path) -> Path:
+    partial = final.parent / f".{LATEST}.partial"
+    _write_synced(partial, final.name.encode())
+    partial.replace(final.parent / LATEST)
+    _sync_folder(final.parent)
+    return final
+
+
+def _as_text(values: dict) -> bytes:
+    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # Windows can't open a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

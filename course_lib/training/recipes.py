@@ -1,0 +1,133 @@
+"""What was trained, and how: a recipe says all of it, so that anyone can cook it again."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_lib.diffusion import TARGETS, Denoiser, NoiseSchedule
+from course_lib.models import Classifier
+from course_lib.nets import UNet
+
+SCHEDULES = {"linear": NoiseSchedule.linear, "cosine": NoiseSchedule.cosine}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """data: a name for `data.load`. model and options: a name in MODELS and what it is built from.
+
+    labels: whether the model sees them. steps of `batch` images each; `rate` is the peak learning rate, reached after
+    `warmup` steps, falling like a cosine to 0; `weight_decay` and `clip` (of the gradient's norm) as in AdamW;
+    `ema`: the decay of the averaged weights, which are the ones that are used.
+    """
+
+    name: str
+    data: str
+    model: str
+    options: dict[str, Any] = field(default_factory=dict)
+    labels: bool = False
+    steps: int = 1000
+    batch: int = 128
+    rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema: float = 0.995
+    seed: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The recipe in JSON's types."""
+        return _jsonable(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Recipe":
+        """Raises ValueError, naming the fields, where some are unknown or missing."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        required = {"name", "data", "model"}
+        if wrong := (set(values) ^ known) & (set(values) - known | required - set(values)):
+            raise ValueError(f"this is no recipe of this version: unknown or missing fields {sorted(wrong)}")
+        return cls(**values)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image: (channels, size, size)."""
+        return self.options["channels"], self.options["size"], self.options["size"]
+
+
+def min_snr_v(snr: torch.Tensor, ceiling: float = 5.0) -> torch.Tensor:
+    """Weights for a v-loss that cap the weight on nearly clean images: min(snr, ceiling) / (snr + 1).
+
+    (Hang et al. 2023, "Efficient diffusion training via min-SNR weighting"; lesson 07)
+    """
+    return snr.clamp(max=ceiling) / (snr + 1)
+
+
+WEIGHTS = {"none": None, "min-snr-v": min_snr_v}
+
+
+def unet_denoiser(
+    schedule: str = "cosine", target: str = "v", weight: str = "none", T: int = 1000, **net: Any
+) -> Denoiser:
+    """A U-Net that learns to denoise; `net` are the arguments of UNet."""
+    return Denoiser(UNet(**net), SCHEDULES[schedule](T), TARGETS[target], WEIGHTS[weight])
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {"unet-denoiser": unet_denoiser, "classifier": Classifier}
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="ddpm-digits",
+            data="digits",
+            model="unet-denoiser",
+            options={"channels": 1, "size": 8, "width": 32, "multipliers": [1, 2], "attention": [4]},
+            steps=1500,
+            rate=2e-3,
+        ),
+        Recipe(
+            name="ddpm-mnist",
+            data="mnist",
+            model="unet-denoiser",
+            options={"channels": 1, "size": 28, "width": 32, "multipliers": [1, 2, 2], "attention": [7]},
+            steps=6000,
+            ema=0.999,
+        ),
+        Recipe(
+            name="features-digits", data="digits", model="classifier", options={"channels": 1, "size": 8}, labels=True,
+            steps=1500, batch=128, rate=2e-3, weight_decay=0.05,
+        ),
+        Recipe(
+            name="features-mnist", data="mnist", model="classifier", options={"channels": 1, "size": 28, "width": 16},
+            labels=True, steps=2500, batch=128, rate=2e-3, weight_decay=0.05,
+        ),
+    )
+}  # fmt: skip
+
+
+def recipe_named(name: str) -> Recipe:
+    """Raises ValueError, with the nearest names, for one that does not exist."""
+    if name in RECIPES:
+        return RECIPES[name]
+    close = difflib.get_close_matches(name, RECIPES, n=2)
+    raise ValueError(
+        f"there is no recipe {name!r}; " + (f"did you mean {' or '.join(close)}? " if close else "")
+        + f"The recipes are: {', '.join(RECIPES)}"
+    )  # fmt: skip
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The recipe's model, with fresh weights from its seed; PyTorch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return MODELS[recipe.model](**recipe.options)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    return [_jsonable(item) for item in value] if isinstance(value, tuple | list) else value
