@@ -1,0 +1,12 @@
+"""Figures in one style, each with a text for those who can't see it, and widgets that also stand still."""
+
+from course_lib.show.curves import curves
+from course_lib.show.figure import COLOURS, figure, use_style
+from course_lib.show.images import as_picture, grid, strip
+from course_lib.show.plane import density, plane_axes, points, trajectories
+from course_lib.show.widget import widget
+
+__all__ = [
+    "COLOURS", "as_picture", "curves", "density", "figure", "grid", "plane_axes", "points", "strip", "trajectories",
+    "use_style", "widget",
+]  # fmt: skip

@@ -93,8 +93,10 @@ RECIPES = {
             name="ddpm-mnist",
             data="mnist",
             model="unet-denoiser",
-            options={"channels": 1, "size": 28, "width": 32, "multipliers": [1, 2, 2], "attention": [7]},
-            steps=6000,
+            options={"channels": 1, "size": 28, "width": 32, "multipliers": [1, 2, 2], "blocks": 1, "attention": [7]},
+            steps=12_000,
+            batch=64,
+            warmup=200,
             ema=0.999,
         ),
         Recipe(

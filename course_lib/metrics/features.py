@@ -1,0 +1,47 @@
+"""The eye that judges: a small classifier trained by the course, and the distance that real digits have in its view."""
+
+import torch
+from torch import Tensor
+
+from course_lib.data import Dataset
+from course_lib.metrics.frechet import frechet_draws
+from course_lib.training.checkpoint import Trained, load_trained
+
+SAMPLES, DRAWS = 500, 10
+
+
+class Features:
+    """Images to feature vectors, by the classifier that is shipped for a data set (`features-digits`, …).
+
+    reference: the mean Frechet distance between training and held-out images, the scale of every FD ratio; it was
+    measured once and is stored with the classifier. Raises CheckpointError where there is no classifier for the data.
+    """
+
+    def __init__(self, data: str):
+        self.trained = load_trained(f"features-{data}")
+
+    @property
+    def reference(self) -> float:
+        return self.trained.card["reference"]["fd"]
+
+    def __call__(self, x0: Tensor) -> Tensor:
+        """(n, channels, size, size) images to (n, features), in batches."""
+        return extract(self.trained, x0)
+
+
+def extract(trained: Trained, x0: Tensor) -> Tensor:
+    """Feature vectors of a classifier, in batches, without gradients."""
+    with torch.no_grad():
+        return torch.cat([trained.model.features(part) for part in x0.clamp(-1, 1).split(1000)])
+
+
+def measure_reference(trained: Trained, data: Dataset) -> dict:
+    """What a feature network's recipe.json says: its accuracy, and the distance of training from held-out images."""
+    held_out = data.held_out
+    with torch.no_grad():
+        right = [trained.model.logits(x).argmax(1) for x in held_out.x0.split(1000)]
+    fd = frechet_draws(extract(trained, data.train.x0), extract(trained, held_out.x0), SAMPLES, DRAWS)
+    return {
+        "accuracy": (torch.cat(right) == held_out.label).double().mean().item(),
+        "reference": {"fd": fd.mean().item(), "spread": fd.std().item(), "n": SAMPLES, "draws": DRAWS},
+    }

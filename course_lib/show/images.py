@@ -1,0 +1,72 @@
+"""Images side by side."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_lib.data import to_uint8
+from course_lib.show.figure import use_style
+
+
+def as_picture(x0: Tensor) -> np.ndarray:
+    """One image (channels, height, width) in [-1, 1] as (height, width, 3) of 8 bit."""
+    picture = to_uint8(x0.detach().cpu()).permute(1, 2, 0).numpy()
+    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
+
+
+def tiles(x0: Tensor, columns: int | None = None, gap: int = 1) -> Tensor:
+    """Images (n, channels, height, width) in one, (channels, height, width), row by row, with white gaps."""
+    if x0.ndim != 4 or len(x0) == 0:
+        raise ValueError(f"images must be (n > 0, channels, height, width); got {tuple(x0.shape)}")
+    n, c, h, w = x0.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = torch.ones(c, rows * (h + gap) - gap, columns * (w + gap) - gap)
+    for i, image in enumerate(x0.detach().cpu()):
+        top, left = i // columns * (h + gap), i % columns * (w + gap)
+        sheet[:, top : top + h, left : left + w] = image
+    return sheet
+
+
+def grid(x0: Tensor, columns: int | None = None, title: str = "", width: float = 6.0) -> Figure:
+    """Images (n, channels, height, width) in [-1, 1] in rows; `width` in inches."""
+    use_style()
+    sheet = tiles(x0, columns)
+    height = width * sheet.shape[1] / sheet.shape[2] + (0.4 if title else 0)
+    fig, ax = plt.subplots(figsize=(width, height))
+    _picture(ax, sheet)
+    if title:
+        ax.set_title(title)
+    return fig
+
+
+def strip(rows: Sequence[Tensor], times: Sequence[int | float], names: Sequence[str] = (), size: float = 1.15) -> Figure:
+    """Images through time: each of `rows` is (times, channels, height, width), under the times, beside its name."""
+    use_style()
+    if any(len(row) != len(times) for row in rows):
+        raise ValueError(f"each row must hold {len(times)} images, one a time; got {[len(row) for row in rows]}")
+    h, w = rows[0].shape[2:]
+    fig, axes = plt.subplots(
+        len(rows), len(times), figsize=(size * len(times), size * len(rows) * h / w + 0.4), squeeze=False
+    )
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            _picture(axes[i, j], image)
+            if i == 0:
+                axes[i, j].set_title(f"t = {times[j]:g}" if j == 0 else f"{times[j]:g}")
+        if names:
+            axes[i, 0].set_ylabel(names[i])
+    return fig
+
+
+def _picture(ax: Axes, image: Tensor) -> None:
+    ax.imshow(as_picture(image))
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)

@@ -1,0 +1,44 @@
+"""Distributions in the plane: exact densities, samples, and the paths between noise and data."""
+
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_lib.show.figure import COLOURS, use_style
+
+
+def plane_axes(columns: int, extent: float = 3.0, size: float = 2.7) -> tuple[Figure, list[Axes]]:
+    """A row of square axes over [-extent, extent]^2."""
+    use_style()
+    fig, axes = plt.subplots(1, columns, figsize=(size * columns, size + 0.4), squeeze=False)
+    for ax in axes[0]:
+        ax.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", xticks=[], yticks=[])
+        ax.spines[:].set_visible(True)
+        ax.spines[:].set_color(COLOURS["grey"])
+    return fig, list(axes[0])
+
+
+def density(ax: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int = 160) -> None:
+    """A density over the axes, from log_prob: (n, 2) to (n,); white is 0, dark is the highest in view."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    x = torch.linspace(left, right, resolution, dtype=torch.float64)
+    y = torch.linspace(low, high, resolution, dtype=torch.float64)
+    points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
+    p = log_prob(points).exp().reshape(resolution, resolution)
+    ax.imshow(p, origin="lower", extent=(left, right, low, high), cmap="Blues", interpolation="bilinear", vmin=0)
+
+
+def points(ax: Axes, x: Tensor, colour: str = "blue", size: float = 3.0, label: str | None = None) -> None:
+    """Samples (n, 2) as dots; `colour` is a name in COLOURS."""
+    ax.scatter(*x.detach().cpu().T, s=size, color=COLOURS[colour], alpha=0.5, linewidths=0, label=label, rasterized=True)
+
+
+def trajectories(ax: Axes, paths: Tensor, colour: str = "grey") -> None:
+    """Paths (times, n, 2) as thin lines, with a dot where each ends."""
+    for path in paths.detach().cpu().unbind(1):
+        ax.plot(*path.T, color=COLOURS[colour], linewidth=0.6, alpha=0.6)
+    points(ax, paths[-1], "red", size=9)

@@ -1,0 +1,34 @@
+"""Widgets whose figure is an ordinary picture: it stays in the notebook, and on paper, when no kernel runs."""
+
+import itertools
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from course_lib.show.figure import as_png, show_png
+
+_numbers = itertools.count()
+
+
+def widget(draw: Callable[..., Figure], alt: str, **controls) -> None:
+    """Show draw(**values) below its controls, and draw it again whenever one is moved.
+
+    controls: ipywidgets by the names of draw's arguments (`t=IntSlider(…)`); the picture is drawn first for the values
+    they start with. alt: what that first picture shows.
+    """
+    from IPython.display import display
+    from ipywidgets import VBox
+
+    identity = f"widget-{next(_numbers)}"
+
+    def picture() -> bytes:
+        return as_png(draw(**{name: control.value for name, control in controls.items()}))
+
+    def redraw(_change: dict) -> None:
+        state = ", ".join(f"{name} = {control.value}" for name, control in controls.items())
+        show_png(picture(), f"{alt} Now with {state}.", identity, update=True)
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    display(VBox(list(controls.values())))
+    show_png(picture(), alt, identity)
