@@ -86,7 +86,7 @@ class Exercise:
         mistakes: Mapping[str, Tensor | float] | None = None,
         rtol: float = 1e-4,
     ) -> None:
-        """found must be `formula` = expected; where it is what a known mistake gives, the message asks for that."""
+        """found must be `formula` = expected; where it is what a known mistake gives, the message says so."""
         found, expected = as_numbers(found), torch.as_tensor(expected).double()
         self.require(found is not None, f"{what} should be a number or a tensor")
         self.require(
@@ -98,7 +98,7 @@ class Exercise:
             return
         cause = next(
             (
-                f": {mistake}?"
+                f": {mistake}"
                 for mistake, value in (mistakes or {}).items()
                 if torch.allclose(found, torch.as_tensor(value).double().expand_as(found), rtol=rtol, atol=1e-9)
             ),

@@ -50,10 +50,10 @@ def _(noise_takes_over):
         half.require_close(
             found.reshape(()), float(t), f"the first t with SNR below 1 ({name} schedule)", "the first with ᾱ_t < ½",
             {
-                "the last step before it": float(t - 1),
+                "the last step before it?": float(t - 1),
                 "one step late: ᾱ has T + 1 entries, so an index is t itself": float(t + 1),
                 "√ᾱ crosses ½ there, but the SNR compares ᾱ with 1 − ᾱ": float((alpha_bar.sqrt() < 0.5).int().argmax()),
-                "ᾱ itself, where its index was asked for": alpha_bar[t].item(),
+                "ᾱ itself, where its index was asked for?": alpha_bar[t].item(),
             },
             rtol=1e-9,
         )  # fmt: skip
@@ -107,18 +107,18 @@ def _(q_sample):
         jump.require_close(
             signal, alpha_bar[t].sqrt(), f"at t = {t}, the factor of x_0", "√ᾱ_t",
             {
-                "ᾱ_t without its square root": alpha_bar[t],
-                "the ᾱ of the step before": alpha_bar[t - 1].sqrt(),
-                "√α_t of this one step, not the product of all": (alpha_bar[t] / alpha_bar[t - 1]).sqrt(),
-                "the two factors exchanged": (1 - alpha_bar[t]).sqrt(),
+                "ᾱ_t without its square root?": alpha_bar[t],
+                "the ᾱ of the step before?": alpha_bar[t - 1].sqrt(),
+                "√α_t of this one step, not the product of all?": (alpha_bar[t] / alpha_bar[t - 1]).sqrt(),
+                "the two factors exchanged?": (1 - alpha_bar[t]).sqrt(),
             },
         )  # fmt: skip
         jump.require_close(
             noise, (1 - alpha_bar[t]).sqrt(), f"at t = {t}, the factor of eps", "√(1 − ᾱ_t)",
             {
-                "the variance, not its square root": 1 - alpha_bar[t],
-                "1 − √ᾱ_t, where the root belongs around all of it": 1 - alpha_bar[t].sqrt(),
-                "eps with its sign turned": -(1 - alpha_bar[t]).sqrt(),
+                "the variance, not its square root?": 1 - alpha_bar[t],
+                "1 − √ᾱ_t, where the root belongs around all of it?": 1 - alpha_bar[t].sqrt(),
+                "eps with its sign turned?": -(1 - alpha_bar[t]).sqrt(),
             },
         )  # fmt: skip
 
@@ -181,9 +181,9 @@ def _(q_between):
             signal, alpha.sqrt(), f"from s = {s} to t = {t}, the factor of x_s", "√(ᾱ_t / ᾱ_s)",
             {
                 "the factor for a jump from 0, but x_s has lost some signal already": alpha_bar[t].sqrt(),
-                "the quotient without its square root": alpha,
-                "the quotient upside down": 1 / alpha.sqrt(),
-                "α_t of the last step alone": (alpha_bar[t] / alpha_bar[t - 1]).sqrt(),
+                "the quotient without its square root?": alpha,
+                "the quotient upside down?": 1 / alpha.sqrt(),
+                "α_t of the last step alone?": (alpha_bar[t] / alpha_bar[t - 1]).sqrt(),
             },
         )  # fmt: skip
         between.require_close(
@@ -236,7 +236,7 @@ def betas_of(alpha_bar):
 
 @design.check
 def _(betas_of):
-    curves = {"the linear schedule's": LINEAR.alpha_bar, "a falling line's": torch.linspace(1, 0.01, 51).double()}
+    curves = {"the linear schedule": LINEAR.alpha_bar, "a falling line": torch.linspace(1, 0.01, 51).double()}
     for name, alpha_bar in curves.items():
         found = as_numbers(betas_of(alpha_bar))
         right = 1 - alpha_bar[1:] / alpha_bar[:-1]
@@ -246,12 +246,12 @@ def _(betas_of):
             f"there are {len(found)} betas for the times 0 … {len(right)}: the first step leads to t = 1, so T betas do",
         )
         design.require_close(
-            found, right, f"{name} betas", "1 − ᾱ_t / ᾱ_{t−1}",
+            found, right, f"a beta of {name}", "1 − ᾱ_t / ᾱ_{t−1}",
             {
-                "the factors α_t that stay, not the β_t that go": 1 - right,
+                "the factors α_t that stay, not the β_t that go?": 1 - right,
                 "a difference, but the steps multiply": alpha_bar[:-1] - alpha_bar[1:],
-                "the quotient upside down": 1 - alpha_bar[:-1] / alpha_bar[1:],
-                "1 − ᾱ_t, the noise of all steps together": 1 - alpha_bar[1:],
+                "the quotient upside down?": 1 - alpha_bar[:-1] / alpha_bar[1:],
+                "1 − ᾱ_t, the noise of all steps together?": 1 - alpha_bar[1:],
             },
         )  # fmt: skip
 
@@ -307,12 +307,12 @@ def _(prior_bits):
         leftover.require(found.shape != x0.shape, "that is one number a pixel; sum over the pixels of each image")
         variance = 0.5 * (1 - alpha_bar_T + alpha_bar_T * x0**2 - 1 + torch.log1p(-alpha_bar_T))
         leftover.require_close(
-            found, right, "the bits left in an image", "Σ ½ (ᾱ(x_0² − 1) − log(1 − ᾱ)) / log 2",
+            found, right, "the number of bits left in an image", "Σ ½ (ᾱ(x_0² − 1) − log(1 − ᾱ)) / log 2",
             {
-                "nats, not bits": right * math.log(2),
+                "nats, not bits?": right * math.log(2),
                 "the mean over the pixels, where the sum was asked for": right / 64,
-                "without the ½": 2 * right,
-                "the sign of the logarithm": variance.flatten(1).sum(1) / math.log(2),
+                "without the ½?": 2 * right,
+                "the sign of the logarithm?": variance.flatten(1).sum(1) / math.log(2),
                 "the mean of x_T forgotten: it is √ᾱ_T x_0, not 0":
                     (0.5 * (-alpha_bar_T - torch.log1p(-alpha_bar_T))).expand(3) * 64 / math.log(2),
                 "√ᾱ_T x_0 must be squared: ᾱ_T x_0², not √ᾱ_T x_0²":
@@ -451,7 +451,7 @@ def _(bit_posterior):
         flip.require_close(
             found, right, f"at t = {t}, q(x_(t−1) = 1 | x_t, x_0)", "Bayes' rule",
             {
-                "the probability of a 0 instead of a 1": 1 - right,
+                "the probability of a 0 instead of a 1?": 1 - right,
                 "the kernel at t, but it is x_{t−1} that is asked for": _bit_posterior(x_t, x0, alpha_bar[t], beta[t] / 2),
                 "a flip has probability β/2, since half of the fresh coins show the old side":
                     _bit_posterior(x_t, x0, alpha_bar[t - 1], beta[t]),

@@ -40,7 +40,7 @@ def grid(x0: Tensor, columns: int | None = None, title: str = "", width: float =
     sheet = tiles(x0, columns)
     height = width * sheet.shape[1] / sheet.shape[2] + (0.4 if title else 0)
     fig, ax = plt.subplots(figsize=(width, height))
-    _picture(ax, sheet)
+    picture(ax, sheet)
     if title:
         ax.set_title(title)
     return fig
@@ -57,7 +57,7 @@ def strip(rows: Sequence[Tensor], times: Sequence[int | float], names: Sequence[
     )
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
-            _picture(axes[i, j], image)
+            picture(axes[i, j], image)
             if i == 0:
                 axes[i, j].set_title(f"t = {times[j]:g}" if j == 0 else f"{times[j]:g}")
         if names:
@@ -65,7 +65,8 @@ def strip(rows: Sequence[Tensor], times: Sequence[int | float], names: Sequence[
     return fig
 
 
-def _picture(ax: Axes, image: Tensor) -> None:
+def picture(ax: Axes, image: Tensor) -> None:
+    """One image (channels, height, width) in [-1, 1] into the axes, without a frame."""
     ax.imshow(as_picture(image))
     ax.set_xticks([])
     ax.set_yticks([])

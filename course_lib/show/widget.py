@@ -1,4 +1,4 @@
-"""Widgets whose figure is an ordinary picture: it stays in the notebook, and on paper, when no kernel runs."""
+"""Figures that move: each is an ordinary picture, so it stays in the notebook, and on paper, when no kernel runs."""
 
 import itertools
 from collections.abc import Callable
@@ -8,6 +8,21 @@ from matplotlib.figure import Figure
 from course_lib.show.figure import as_png, show_png
 
 _numbers = itertools.count()
+
+
+def live(alt: str) -> Callable[[Figure], None]:
+    """A place on the page for a figure that changes while a cell runs: call the result with each new figure.
+
+    alt: what the last one shows.
+    """
+    identity, shown = f"live-{next(_numbers)}", False
+
+    def put(fig: Figure) -> None:
+        nonlocal shown
+        show_png(as_png(fig), alt, identity, update=shown)
+        shown = True
+
+    return put
 
 
 def widget(draw: Callable[..., Figure], alt: str, **controls) -> None:

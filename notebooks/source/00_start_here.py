@@ -1,0 +1,309 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+r"""
+# 00 · Start here: from noise to images
+
+**After this tour you have**
+- checked your machine;
+- watched handwritten digits appear out of pure noise, made by a model that this course trained on real digits;
+- trained a diffusion model of your own, in the plane, in seconds;
+- solved your first exercise.
+
+**Before:** some Python, and what a mean and a variance are. **Time:** ten minutes to read and run, twenty-five more
+with the four exercises.
+
+Run a cell with Shift+Enter. What you see below each cell is what it printed when the course was last tested; run it
+yourself, change it, break it. Nothing here can harm anything.
+"""
+
+# %% [markdown]
+"""
+## The way through the course
+
+| | lesson | what it builds on |
+|---|---|---|
+| **00** | **start here** | |
+| 01 | latent variables: mixtures, PCA, autoencoders | |
+| 02 | the ELBO | 01 |
+| 03 | variational autoencoders | 02 |
+| 04 | normalizing flows and energy-based models | 01 |
+| 05 | GANs: the minimax game | 01 |
+| **06** | **forward diffusion: from images to noise** | 02 |
+| 07 | the DDPM loss, derived | 03, 06 |
+| 08 | the U-Net | 07 |
+| 09 | sampling: DDPM, DDIM, scores and ODEs | 07 |
+| 10 | latent diffusion | 03, 05, 09 |
+| 11 | conditional diffusion and guidance | 09, 10 |
+| 12 | text to image | 10, 11 |
+| 13 | flow matching, where the field went next | 09 |
+| 14 | scaling up | 09 |
+| 15 | the scoreboard: all models on one scale | 03–13 |
+| 16 | the debugging clinic | 09 |
+
+The lessons in bold are here; the others are being written. In a hurry to see diffusion? 00, 06, then 07 to 09.
+"""
+
+# %% [markdown]
+"""
+## 1 · Your machine
+
+The doctor says what you have, and, where something is missing, how to get it. (In a terminal: `course doctor`.)
+"""
+
+# %%
+from course_lib import doctor
+
+ready = doctor.examine()
+
+# %% [markdown]
+r"""
+## 2 · From noise to digits
+
+The data: 1,797 real handwritten digits of $8\times 8$ pixels with 17 grey levels, collected in 1998. Small enough to
+train on with a laptop, real enough that everything which matters happens. Every picture of the course is a tensor with
+values in $[-1, 1]$, channels first.
+"""
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+from ipywidgets import IntSlider
+
+from course_lib import data, show
+from course_lib.diffusion import EPS, Denoiser, NoiseSchedule, last, sample
+from course_lib.exercises import check, hint, solution
+from course_lib.nets import MLP
+from course_lib.training import load_trained
+
+digits = data.load("digits")
+print("to train on:", tuple(digits.train.x0.shape), "  held out:", tuple(digits.held_out.x0.shape))
+
+# %%
+fig = show.grid(digits.train.x0[:48], columns=16, width=9)
+show.figure(fig, "Three rows of sixteen real handwritten digits, grey on black, eight by eight pixels each.")
+
+# %% [markdown]
+r"""
+A diffusion model is a network that looks at a noisy picture and says what the clean one might be. This one comes with the
+course. It has never seen the held-out digits, and it was trained in minutes on two processor cores.
+"""
+
+# %%
+trained = load_trained("ddpm-digits")
+denoiser = trained.model
+print(f"{sum(p.numel() for p in denoiser.parameters()):,} weights, {trained.step:,} training steps")
+for setting, measured in trained.card["metrics"].items():
+    print(f"{setting}:  FD ratio {measured['fd_ratio']:.2f} ± {measured['spread']:.2f}")
+
+# %% [markdown]
+r"""
+The **FD ratio** is how far its images are from unseen real digits, measured in units of how far the real training digits
+are from them: 1.0 would be "as close as real ones are". Lesson 15 measures every model of the course like this.
+
+Now start from pure noise, 32 pictures of it, and ask the network 50 times.
+"""
+
+# %%
+rng = torch.Generator().manual_seed(0)
+x_T = torch.randn(32, 1, 8, 8, generator=rng)
+times = denoiser.schedule.times(50)
+states = list(sample(denoiser, x_T, times, eta=0.0))
+
+fig = show.grid(states[-1].x_t, columns=16, width=9)
+show.figure(fig, "Two rows of sixteen generated digits; nearly all can be read, and they look like the real ones above.")
+
+# %% [markdown]
+r"""
+**Predict first.** At the very beginning the network sees noise and nothing else. It still has to answer what the clean
+picture might be. What does it answer?
+
+<details><summary>Answer</summary>
+
+The same grey blur for all 32: the **mean of all digits**. Where nothing can be seen, no other guess has a smaller expected
+squared error. The picture decides itself only step by step. See it in the slider's first positions.
+
+</details>
+
+Drag the slider from 0 to 50: left is what the sampler holds, right is what the network believes at that moment.
+"""
+
+# %%
+def moment(step):
+    x_t = x_T if step == 0 else states[step - 1].x_t
+    guess = states[min(step, 49)].x0
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3))
+    for ax, images, title in ((axes[0], x_t, f"held, t = {times[step]}"), (axes[1], guess, "believed: x̂₀")):
+        show.picture(ax, show.tiles(images[:18], columns=6))
+        ax.set_title(title)
+    return fig
+
+show.widget(
+    moment,
+    "Left, eighteen pictures that are still half noise, after 25 of 50 steps; right, the digits that the network "
+    "believes to see in them, already readable.",
+    step=IntSlider(25, 0, 50, description="step"),
+)
+
+# %%
+first_guess = states[0].x0.mean(0)
+mean_digit = digits.train.x0.mean(0)
+likeness = torch.corrcoef(torch.stack([first_guess.flatten(), mean_digit.flatten()]))[0, 1]
+print(f"correlation of the network's first guess with the mean digit: {likeness:.3f}")
+assert likeness > 0.95
+
+# %% [markdown]
+r"""
+## 3 · Train one yourself
+
+Points in the plane are pictures with two pixels: everything is the same, and you can see all of it. Here are the two
+half moons. The network is a small perceptron, the loss is the one that the whole course is about: add noise, ask for the
+noise back, take the squared error.
+"""
+
+# %%
+points = data.load("moons").train.x0
+torch.manual_seed(0)
+model = Denoiser(MLP(dim=2, width=128, depth=3), NoiseSchedule.linear(), target=EPS)
+optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+print(f"{len(points):,} points, {sum(p.numel() for p in model.parameters()):,} weights")
+
+# %%
+noise = torch.randn(800, 2, generator=torch.Generator().manual_seed(1))
+
+def snapshot():
+    """Where the model takes the noise now, in 40 steps."""
+    return last(sample(model, noise, model.schedule.times(40), eta=0.0))
+
+def draw(history):
+    fig, axes = show.plane_axes(5, extent=2.6, size=2.3)
+    for ax, (step, x, loss) in zip(axes, history, strict=False):
+        show.points(ax, x)
+        ax.set_title(f"step {step}" + (f", loss {loss:.2f}" if step else ""), fontsize=12)
+    return fig
+
+# %% [markdown]
+"""
+The next cell is the whole training. Watch the noise take shape: the picture is drawn anew four times while it runs.
+"""
+
+# %%
+watch = show.live("Five squares: a round cloud of points before training turns, over 2,000 steps, into two clean "
+                  "interleaved half moons.")
+history = [(0, noise, 0.0)]
+watch(draw(history))
+
+for step in range(1, 2001):
+    batch = points[torch.randint(len(points), (256,), generator=rng)]
+    loss = model(batch, generator=rng)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step in (100, 400, 1000, 2000):
+        history.append((step, snapshot(), loss.item()))
+        watch(draw(history))
+
+# %% [markdown]
+r"""
+Did it learn the moons, or does it only look like it? A real moon point lies on one of two half circles, so measure how far
+the points are from the nearest one of the 8,000 real points, before and after, and for held-out real points as the floor.
+"""
+
+# %%
+def to_data(x):
+    return torch.cdist(x, points).min(1).values.mean().item()
+
+held_out = data.load("moons").held_out.x0
+print(f"mean distance to the data:  noise {to_data(noise):.3f},  generated {to_data(history[-1][1]):.3f},"
+      f"  held-out real points {to_data(held_out):.3f}")
+assert to_data(history[-1][1]) < 0.15 * to_data(noise)
+
+# %% [markdown]
+r"""
+Why the loss does not go to 0: nobody can tell for certain which noise was added to a point. Lesson 07 computes the lowest
+loss that any network can reach.
+
+Turn the knobs: another set from `data.TOYS`, `width=16`, 2 steps of sampling, `eta=1.0`.
+
+## 4 · How exercises work
+
+An exercise is a function with its body missing. Fill it in, run the cell, and `check` says whether it is right, or what
+is wrong with it. `hint("00.1")` gives a hint, and another one when you call it again; `solution("00.1")` shows ours. Nothing
+later in a notebook depends on your answers.
+
+### Exercise 00.1 · From grey levels to the scale of the models (5 minutes)
+
+The digits come as grey levels 0 … 16. Return them in $[-1, 1]$: 0 becomes −1, and 16 becomes 1.
+"""
+
+# %%
+def to_model_scale(levels):
+    ...  # your code
+
+check("00.1", to_model_scale)
+
+# %% [markdown]
+r"""
+### Exercise 00.2 · Mix an image with noise (5 minutes)
+
+`x0` and `eps` have variance 1 and are independent. Return `signal` times `x0` plus so much of `eps` that the variance of
+the sum is 1 again. (Lesson 06 is built on this line.)
+"""
+
+# %%
+def noisy(x0, eps, signal):
+    ...  # your code
+
+check("00.2", noisy)
+
+# %% [markdown]
+r"""
+### Exercise 00.3 · Take the noise out again (5 minutes)
+
+Somebody gives you `x_t`, mixed as in 00.2, and tells you `eps`. Return `x0`. (A diffusion network does just that, only that
+it has to guess `eps`.)
+"""
+
+# %%
+def denoised(x_t, eps, signal):
+    ...  # your code
+
+check("00.3", denoised)
+
+# %% [markdown]
+r"""
+### Exercise 00.4 · The best guess when nothing can be seen (10 minutes)
+
+You must name one picture, before you know which digit is meant, and pay the squared difference. Given all training digits
+`x0` of shape $(n, 1, 8, 8)$, return the picture with the smallest expected cost.
+"""
+
+# %%
+def best_guess(x0):
+    ...  # your code
+
+check("00.4", best_guess)
+
+# %% [markdown]
+r"""
+## What to remember
+
+1. Mixing with noise is easy: $\ \mathbf x_t = \text{signal}\cdot\mathbf x_0 + \text{noise}\cdot\boldsymbol\epsilon$, with
+   $\text{signal}^2 + \text{noise}^2 = 1$.
+2. A network learns to undo it, by nothing but a squared error: $\ \lVert\boldsymbol\epsilon - \hat{\boldsymbol\epsilon}(\mathbf x_t, t)\rVert^2$.
+3. Asked again and again, from $t = T$ down to 0, it turns noise into data.
+
+Go on with lesson 06, where the first line is taken apart.
+
+## References
+
+- Ho, Jain, Abbeel: *Denoising Diffusion Probabilistic Models*, 2020. Song, Meng, Ermon: *Denoising Diffusion Implicit
+  Models*, 2021.
+- Digits: Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits*, 1998 (UCI), from scikit-learn, CC BY 4.0.
+"""
