@@ -1,6 +1,8 @@
 """What pytest needs to know beside the tests."""
 
-OUTPUT_SECONDS = 60  # how long nbval waits for a cell's outputs once it has run; its own 5 s are short on a busy machine
+OUTPUT_SECONDS = (
+    60  # how long nbval waits for a cell's outputs once it has run; its own 5 s are short on a busy machine
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -20,7 +20,10 @@ def examine() -> bool:
 def _python() -> tuple[str, str]:
     fine = sys.version_info >= (3, 11)
     remedy = "" if fine else ": the course needs 3.11 or newer"
-    return "✓" if fine else "✗", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}{remedy}"
+    return (
+        "✓" if fine else "✗",
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}{remedy}",
+    )
 
 
 def _packages() -> list[tuple[str, str]]:
@@ -65,17 +68,28 @@ def _memory() -> tuple[str, str]:
     import psutil
 
     free = psutil.virtual_memory().available / 2**30
-    return ("✓", f"{free:.1f} GB of memory free") if free > 3 else ("!", f"{free:.1f} GB of memory free: a lesson may need 2")
+    return (
+        ("✓", f"{free:.1f} GB of memory free")
+        if free > 3
+        else ("!", f"{free:.1f} GB of memory free: a lesson may need 2")
+    )
 
 
 def _disk() -> tuple[str, str]:
     free = shutil.disk_usage(ROOT).free / 2**30
-    return ("✓", f"{free:.0f} GB of disk free") if free > 2 else ("!", f"{free:.1f} GB of disk free: a training may need 1")
+    return (
+        ("✓", f"{free:.0f} GB of disk free")
+        if free > 2
+        else ("!", f"{free:.1f} GB of disk free: a training may need 1")
+    )
 
 
 def _widgets() -> tuple[str, str]:
     try:
-        return "✓", f"widgets: ipywidgets {metadata.version('ipywidgets')} in JupyterLab {metadata.version('jupyterlab')}"
+        return (
+            "✓",
+            f"widgets: ipywidgets {metadata.version('ipywidgets')} in JupyterLab {metadata.version('jupyterlab')}",
+        )
     except metadata.PackageNotFoundError as error:
         return "✗", f"no widgets without {error.name}: pip install -c constraints.txt -e ."
 

@@ -14,7 +14,7 @@ class GaussianMixture:
     """sum_k weight_k N(mean_k, cov_k) over vectors of any dimension.
 
     mean: (k, d). cov: (k, d, d), or (k,) or a number for isotropic components (a variance, not a deviation).
-    weight: (k,), positive; it is normalized. Raises ValueError for shapes that don't fit and a cov that is not
+    weight: (k,), at least 0; it is normalized. Raises ValueError for shapes that don't fit and a cov that is not
     symmetric and positive semidefinite.
     """
 
@@ -28,8 +28,8 @@ class GaussianMixture:
         if cov.shape != (k, d, d) or not torch.allclose(cov, cov.mT):
             raise ValueError(f"cov must be symmetric, of shape ({k}, {d}, {d}); got {tuple(cov.shape)}")
         weight = torch.ones(k) if weight is None else torch.as_tensor(weight)
-        if weight.shape != (k,) or not (weight > 0).all():
-            raise ValueError(f"weight must be {k} positive numbers; got {weight.tolist()}")
+        if weight.shape != (k,) or not ((weight >= 0).all() and weight.sum() > 0):
+            raise ValueError(f"weight must be {k} numbers of at least 0, not all 0; got {weight.tolist()}")
         self.mean, self.cov, self.weight = mean, cov, weight.double() / weight.double().sum()
         self.variance, self.axes = torch.linalg.eigh(cov)
         if self.variance.min() < -1e-12:

@@ -24,7 +24,9 @@ def open_lab(arguments: list[str]) -> int:
     ]  # fmt: skip
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         command.append("--no-browser")
-        print("no screen here: open the URL that follows in a browser (for a server, through `ssh -L 8888:127.0.0.1:8888`)")
+        print(
+            "no screen here: open the URL that follows in a browser (for a server, through `ssh -L 8888:127.0.0.1:8888`)"
+        )
     try:
         return subprocess.call(command + arguments)
     except KeyboardInterrupt:
@@ -124,7 +126,9 @@ def _execute(source: Path, target: Path) -> bool:
         if value > limit
     ]  # fmt: skip
     memory = f"{peak:5.0f} MB of memory" if peak else "memory unknown"
-    print(f"{'!' if over else '✓'} {source.stem:24} {seconds:5.1f} s, {memory}, {size:.2f} MB on disk {'; '.join(over)}")
+    print(
+        f"{'!' if over else '✓'} {source.stem:24} {seconds:5.1f} s, {memory}, {size:.2f} MB on disk {'; '.join(over)}"
+    )
     return True
 
 

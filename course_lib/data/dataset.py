@@ -45,7 +45,9 @@ def check_images(x0: Tensor, name: str = "x0") -> Tensor:
         shape = tuple(x0.shape) if hasattr(x0, "shape") else type(x0).__name__
         raise ValueError(f"{name} must be images of shape (n, channels, height, width); got {shape}")
     if not x0.is_floating_point():
-        raise ValueError(f"{name} must be floating point in [-1, 1]; got {x0.dtype}: scale 8-bit images by x / 127.5 - 1")
+        raise ValueError(
+            f"{name} must be floating point in [-1, 1]; got {x0.dtype}: scale 8-bit images by x / 127.5 - 1"
+        )
     low, high = x0.aminmax() if x0.numel() else (torch.tensor(0.0), torch.tensor(0.0))
     if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):
         raise ValueError(f"{name} must lie in [-1, 1]; got {low:.3g} … {high:.3g}")

@@ -30,7 +30,8 @@ def photos() -> Dataset:
         train=Split(x0, label),
         held_out=Split(x0[:0], label[:0]),
         classes=tuple(AUTHORS),
-        source="Photos: " + ", ".join(f"{name} by {author}" for name, author in AUTHORS.items())
+        source="Photos: "
+        + ", ".join(f"{name} by {author}" for name, author in AUTHORS.items())
         + " (flickr, CC BY 2.0), from scikit-learn",
         levels=256,
     )

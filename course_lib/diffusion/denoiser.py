@@ -54,7 +54,7 @@ class Denoiser(nn.Module):
         eps = drawn["eps"] if eps is None else eps
         x_t = self.schedule.q_sample(x0, t, eps)
         y = self.target.of(x0, eps, self.schedule.signal(t, x0), self.schedule.noise(t, x0))
-        error = (self._ask(x_t, t, cond).float() - y).square().flatten(1).mean(1)
+        error = (self._ask(x_t, t, cond).to(y.dtype) - y).square().flatten(1).mean(1)
         return (error if self.weight is None else error * self.weight(self.schedule.snr(t).to(error))).mean()
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -178,7 +178,9 @@ def _(best_guess):
     x0 = load("digits").train.x0
     found = as_numbers(best_guess(x0))
     guess.require(found is not None, "the answer should be a picture, a tensor")
-    guess.require(found.shape != (), "that is one number for all pixels; the guess should be a picture of shape (1, 8, 8)")
+    guess.require(
+        found.shape != (), "that is one number for all pixels; the guess should be a picture of shape (1, 8, 8)"
+    )
     guess.require_close(found, x0.mean(0), "the picture", "the mean over all digits, pixel by pixel", {
         "the median makes the mean absolute difference smallest, not the squared one": x0.median(0).values,
         "that is a mean over the wrong axis: the guess should be the same for every digit": x0.mean((1, 2, 3)).mean(),

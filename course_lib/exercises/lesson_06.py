@@ -42,7 +42,11 @@ def noise_takes_over(alpha_bar):
 
 @half.check
 def _(noise_takes_over):
-    for name, schedule in (("linear", LINEAR), ("cosine", COSINE), ("linear, T = 100", NoiseSchedule.linear(100, 0.01, 0.1))):
+    for name, schedule in (
+        ("linear", LINEAR),
+        ("cosine", COSINE),
+        ("linear, T = 100", NoiseSchedule.linear(100, 0.01, 0.1)),
+    ):
         alpha_bar = schedule.alpha_bar
         found = as_numbers(noise_takes_over(alpha_bar))
         t = int((alpha_bar < 0.5).int().argmax())
@@ -303,7 +307,9 @@ def _(prior_bits):
         right = nats.flatten(1).sum(1) / math.log(2)
         found = as_numbers(prior_bits(x0, alpha_bar_T))
         leftover.require(found is not None, "the answer should be a tensor with one number an image")
-        leftover.require(found.numel() != 1, "that is one number for the whole batch; sum over each image's pixels alone")
+        leftover.require(
+            found.numel() != 1, "that is one number for the whole batch; sum over each image's pixels alone"
+        )
         leftover.require(found.shape != x0.shape, "that is one number a pixel; sum over the pixels of each image")
         variance = 0.5 * (1 - alpha_bar_T + alpha_bar_T * x0**2 - 1 + torch.log1p(-alpha_bar_T))
         leftover.require_close(

@@ -53,6 +53,10 @@ def exercise_named(name: str) -> Exercise:
         importlib.import_module(f"course_lib.exercises.lesson_{lesson}")
     if name not in REGISTRY:
         known = sorted(n for n in REGISTRY if n.startswith(f"{lesson}."))
-        hint = f"lesson {lesson} has {', '.join(known)}" if known else f"the lessons with exercises are {', '.join(lessons())}"
+        hint = (
+            f"lesson {lesson} has {', '.join(known)}"
+            if known
+            else f"the lessons with exercises are {', '.join(lessons())}"
+        )
         raise ValueError(f"there is no exercise {name!r}: {hint}")
     return REGISTRY[name]

@@ -25,7 +25,9 @@ class Classifier(nn.Module):
         self.hidden = nn.Linear(widths[-1] * side**2, features)
         self.out = nn.Linear(features, classes)
 
-    def forward(self, x0: Tensor, label: Tensor, generator: Generator | None = None, warp: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x0: Tensor, label: Tensor, generator: Generator | None = None, warp: Tensor | None = None
+    ) -> Tensor:
         """Cross-entropy on warped images, a scalar. warp: (batch, 2, 3) affine maps, drawn unless they are given."""
         warp = self.draw(x0.shape, generator, x0.device)["warp"] if warp is None else warp
         grid = F.affine_grid(warp, list(x0.shape), align_corners=False)

@@ -1,8 +1,8 @@
 """The U-Net of DDPM: down to few pixels and many channels, back up, with a shortcut across at every level."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-import torch
 
 from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample
 
@@ -58,7 +58,11 @@ class UNet(nn.Module):
                 skips.append(c)
 
         self.middle = nn.ModuleList(
-            [ResidualBlock(c, c, time, groups, dropout), Attention(c, groups), ResidualBlock(c, c, time, groups, dropout)]
+            [
+                ResidualBlock(c, c, time, groups, dropout),
+                Attention(c, groups),
+                ResidualBlock(c, c, time, groups, dropout),
+            ]
         )
 
         self.up = nn.ModuleList()

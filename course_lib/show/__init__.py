@@ -7,6 +7,6 @@ from course_lib.show.plane import density, plane_axes, points, trajectories
 from course_lib.show.widget import live, widget
 
 __all__ = [
-    "COLOURS", "as_picture", "curves", "density", "figure", "grid", "live", "picture", "plane_axes", "points", "strip", "tiles", "trajectories",
-    "use_style", "widget",
+    "COLOURS", "as_picture", "curves", "density", "figure", "grid", "live", "picture", "plane_axes", "points", "strip",
+    "tiles", "trajectories", "use_style", "widget",
 ]  # fmt: skip

@@ -46,7 +46,9 @@ def grid(x0: Tensor, columns: int | None = None, title: str = "", width: float =
     return fig
 
 
-def strip(rows: Sequence[Tensor], times: Sequence[int | float], names: Sequence[str] = (), size: float = 1.15) -> Figure:
+def strip(
+    rows: Sequence[Tensor], times: Sequence[int | float], names: Sequence[str] = (), size: float = 1.15
+) -> Figure:
     """Images through time: each of `rows` is (times, channels, height, width), under the times, beside its name."""
     use_style()
     if any(len(row) != len(times) for row in rows):

@@ -34,7 +34,9 @@ def density(ax: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int = 16
 
 def points(ax: Axes, x: Tensor, colour: str = "blue", size: float = 3.0, label: str | None = None) -> None:
     """Samples (n, 2) as dots; `colour` is a name in COLOURS."""
-    ax.scatter(*x.detach().cpu().T, s=size, color=COLOURS[colour], alpha=0.5, linewidths=0, label=label, rasterized=True)
+    ax.scatter(
+        *x.detach().cpu().T, s=size, color=COLOURS[colour], alpha=0.5, linewidths=0, label=label, rasterized=True
+    )
 
 
 def trajectories(ax: Axes, paths: Tensor, colour: str = "grey") -> None:

@@ -66,7 +66,9 @@ class Run:
         self.accelerator = Accelerator(cpu=pick_device(device) == "cpu")
         self.device = self.accelerator.device
         if recipe.batch % self.accelerator.num_processes:
-            raise ValueError(f"a batch of {recipe.batch} can't be split over {self.accelerator.num_processes} processes")
+            raise ValueError(
+                f"a batch of {recipe.batch} can't be split over {self.accelerator.num_processes} processes"
+            )
         found = self._found(resume)
 
         data = data or load(recipe.data).train
@@ -161,9 +163,7 @@ class Run:
             return None
         training = {"model": self.raw.state_dict(), "optimizer": self.optimizer.state_dict()}
         card = {"torch": torch.__version__.split("+")[0], "device": self.device.type, "bf16": self.bf16}
-        return checkpoint.save(
-            self.out, self.step, self.recipe, self.averaged.module.state_dict(), training, card
-        )
+        return checkpoint.save(self.out, self.step, self.recipe, self.averaged.module.state_dict(), training, card)
 
     def _average(self, averaged: list[torch.Tensor], current: list[torch.Tensor], _n: torch.Tensor) -> None:
         """EMA with a warm-up: at first the average forgets quickly, so that it leaves the random start behind."""

@@ -52,7 +52,9 @@ digits = data.load("digits")
 at_random = 2 * torch.rand(500, 1, 8, 8, generator=rng) - 1
 to_real = nearest_distance(digits.held_out.x0, digits.train.x0).mean()
 to_random = nearest_distance(at_random, digits.train.x0).mean()
-print(f"distance to the nearest training digit, RMS a pixel:  unseen digits {to_real:.2f}, random images {to_random:.2f}")
+print(
+    f"distance to the nearest training digit, RMS a pixel:  unseen digits {to_real:.2f}, random images {to_random:.2f}"
+)
 
 # %% [markdown]
 r"""
@@ -77,8 +79,11 @@ back = torch.cat([path[t] for t in stops])
 
 # %%
 fig = show.strip([out, back], stops, names=["out", "back"])
-show.figure(fig, "Two rows of small pictures over time t. Above, a handwritten digit disappears in noise from left to "
-                 "right. Below, read from right to left, another digit appears out of noise.")
+show.figure(
+    fig,
+    "Two rows of small pictures over time t. Above, a handwritten digit disappears in noise from left to "
+    "right. Below, read from right to left, another digit appears out of noise.",
+)
 
 # %% [markdown]
 r"""
@@ -94,10 +99,12 @@ $\boldsymbol\mu + \sigma\,\boldsymbol\epsilon$ with $\boldsymbol\epsilon \sim \m
 $\boldsymbol\epsilon$, and the rest is arithmetic.
 """
 
+
 # %%
 def forward_step(x, beta, generator=rng):
     eps = torch.randn(x.shape, generator=generator, dtype=x.dtype)
     return math.sqrt(1 - beta) * x + math.sqrt(beta) * eps
+
 
 # %% [markdown]
 r"""
@@ -142,8 +149,10 @@ for b in beta.tolist():
 
 # %%
 ax = show.curves(range(1, 1001), variance, "step t", "variance of a pixel")
-show.figure(ax.figure, "Two curves of the variance of a pixel over 1,000 steps: with the factor it stays at 1, "
-                       "without it it grows to 11.")
+show.figure(
+    ax.figure,
+    "Two curves of the variance of a pixel over 1,000 steps: with the factor it stays at 1, without it it grows to 11.",
+)
 
 # %%
 agree_mean("with the factor: variance stays 1", kept**2, 1.0)
@@ -185,8 +194,11 @@ for t, b in enumerate(beta.tolist(), start=1):
         frames.append(x)
 
 fig = show.strip([torch.stack(frames)], stops, size=1.6)
-show.figure(fig, "A photo of a Chinese temple under six amounts of noise, from untouched at t = 0 to pure noise at "
-                 "t = 1000; at t = 300 its outlines can only just be seen.")
+show.figure(
+    fig,
+    "A photo of a Chinese temple under six amounts of noise, from untouched at t = 0 to pure noise at "
+    "t = 1000; at t = 300 its outlines can only just be seen.",
+)
 print(photos.source)
 
 # %% [markdown]
@@ -254,7 +266,9 @@ compare with what the kernel promises: the same mixture, shrunk by $\sqrt{\bar\a
 """
 
 # %%
-start = GaussianMixture([[-1.0], [0.3], [1.5]], cov=torch.tensor([0.05, 0.1, 0.03]), weight=torch.tensor([0.4, 0.35, 0.25]))
+start = GaussianMixture(
+    [[-1.0], [0.3], [1.5]], cov=torch.tensor([0.05, 0.1, 0.03]), weight=torch.tensor([0.4, 0.35, 0.25])
+)
 few = torch.linspace(0.02, 0.2, 40, dtype=torch.float64)
 grid = torch.linspace(-9, 9, 1801, dtype=torch.float64)
 dx = grid[1] - grid[0]
@@ -293,9 +307,10 @@ The **signal-to-noise ratio** of $\mathbf x_t$ is $\mathrm{SNR}(t) = \bar\alpha_
 which there is more noise than signal, SNR below 1.
 """
 
+
 # %%
-def noise_takes_over(alpha_bar):
-    ...  # your code
+def noise_takes_over(alpha_bar): ...  # your code
+
 
 check("06.1", noise_takes_over)
 
@@ -307,9 +322,10 @@ Turn the kernel into code: given `x0`, `t`, noise `eps` of $\mathbf x_0$'s shape
 $\mathbf x_t$.
 """
 
+
 # %%
-def q_sample(x0, t, eps, alpha_bar):
-    ...  # your code
+def q_sample(x0, t, eps, alpha_bar): ...  # your code
+
 
 check("06.2", q_sample)
 
@@ -326,7 +342,9 @@ agree("the library's ᾱ = ours", schedule.alpha_bar, alpha_bar, atol=1e-15)
 x0 = digits.train.x0[:3]
 eps = torch.randn(x0.shape, generator=rng)
 t = torch.tensor([10, 300, 900])
-by_hand = torch.stack([alpha_bar[s].sqrt() * x + (1 - alpha_bar[s]).sqrt() * e for x, s, e in zip(x0, t, eps, strict=True)])
+by_hand = torch.stack(
+    [alpha_bar[s].sqrt() * x + (1 - alpha_bar[s]).sqrt() * e for x, s, e in zip(x0, t, eps, strict=True)]
+)
 agree("q_sample of three digits at three times = by hand", schedule.q_sample(x0, t, eps), by_hand, atol=1e-6)
 print("x0", tuple(x0.shape), "  t", tuple(t.shape), "  x_t", tuple(schedule.q_sample(x0, t, eps).shape))
 
@@ -338,9 +356,10 @@ Samplers need jumps that do not begin at $\mathbf x_0$. Given $\mathbf x_s$, dra
 noise `eps`. What is left of $\mathbf x_s$, and how much noise is *new*?
 """
 
+
 # %%
-def q_between(x_s, s, t, eps, alpha_bar):
-    ...  # your code
+def q_between(x_s, s, t, eps, alpha_bar): ...  # your code
+
 
 check("06.3", q_between)
 
@@ -379,8 +398,10 @@ schedules = {
 # NBVAL_CHECK_OUTPUT
 for name, s in schedules.items():
     below = {level: int((s.alpha_bar < level).int().argmax()) or "never" for level in (0.5, 1e-4)}
-    print(f"{name:15} signal left at T: {s.signal(s.T):.4f}   SNR < 1 from t = {below[0.5]:>3} of {s.T:4}"
-          f"   ᾱ < 0.0001 from t = {below[1e-4]}")
+    print(
+        f"{name:15} signal left at T: {s.signal(s.T):.4f}   SNR < 1 from t = {below[0.5]:>3} of {s.T:4}"
+        f"   ᾱ < 0.0001 from t = {below[1e-4]}"
+    )
 
 # %%
 show.use_style()
@@ -394,8 +415,11 @@ for ax, quantity in ((left, "signal √ᾱ"), (right, "log₁₀ SNR")):
 right.set_ylim(-6, 5)
 right.axhline(0, color="0.6", linewidth=1)
 left.legend()
-show.figure(fig, "Signal and log signal-to-noise ratio of four schedules over t / T. Cosine falls evenly; linear falls "
-                 "early; Koirala's ends with 0.28 of the signal left; the slides' loses all of it in the first third.")
+show.figure(
+    fig,
+    "Signal and log signal-to-noise ratio of four schedules over t / T. Cosine falls evenly; linear falls "
+    "early; Koirala's ends with 0.28 of the signal left; the slides' loses all of it in the first third.",
+)
 
 # %% [markdown]
 r"""
@@ -424,6 +448,7 @@ it is left.
 # %%
 one_eps = torch.randn(photo.shape, generator=torch.Generator().manual_seed(1))
 
+
 def draw(name, percent):
     s = schedules[name]
     t = max(1, round(s.T * percent / 100))
@@ -437,6 +462,7 @@ def draw(name, percent):
     curve.set(xlabel="t", title=f"SNR = {s.snr(t):.2g}")
     curve.legend()
     return fig
+
 
 # %%
 show.widget(
@@ -455,9 +481,10 @@ It is more natural to draw the curve $\bar\alpha_t$ that you want and compute th
 schedule was made. Given `alpha_bar` for $t = 0, \dots, T$, return $\beta_1, \dots, \beta_T$.
 """
 
+
 # %%
-def betas_of(alpha_bar):
-    ...  # your code
+def betas_of(alpha_bar): ...  # your code
+
 
 check("06.4", betas_of)
 
@@ -492,8 +519,11 @@ for ax, t in zip(axes, stops, strict=True):
     show.density(ax, q_t.log_prob)
     show.points(ax, schedule.q_sample(x0, t, eps), "red", size=4)
     ax.set_title(f"t = {t}")
-show.figure(fig, "Five squares in a row: a density of three separate elongated bumps melts, over t = 0 to 1000, into one "
-                 "round Gaussian; red samples follow it.")
+show.figure(
+    fig,
+    "Five squares in a row: a density of three separate elongated bumps melts, over t = 0 to 1000, into one "
+    "round Gaussian; red samples follow it.",
+)
 
 # %% [markdown]
 r"""
@@ -521,9 +551,11 @@ $$ D_{\mathrm{KL}}\bigl(q(x_T\mid x_0)\,\|\,\mathcal N(0, 1)\bigr) = \tfrac12\bi
 Lesson 07 will meet this number again, as the term $L_T$ of the bound.
 """
 
+
 # %%
 def prior_kl(x0, alpha_bar_T):
     return 0.5 * (alpha_bar_T * (x0**2 - 1) - torch.log1p(-alpha_bar_T))
+
 
 ab_T = schedules["Koirala's demo"].alpha_bar[-1]
 x_T = ab_T.sqrt() * pixel + (1 - ab_T).sqrt() * torch.randn(400_000, generator=rng, dtype=torch.float64)
@@ -535,7 +567,9 @@ agree_mean("KL by Monte Carlo = closed form, x_0 = 0.7", log_q - log_p, prior_kl
 # NBVAL_CHECK_OUTPUT
 for name, s in schedules.items():
     kl = prior_kl(digits.train.x0.double(), s.alpha_bar[-1])
-    print(f"{name:15} {kl.mean():.6f} nats a pixel, {kl.flatten(1).sum(1).mean() / math.log(2):.4f} bits an image of 64 pixels")
+    print(
+        f"{name:15} {kl.mean():.6f} nats a pixel, {kl.flatten(1).sum(1).mean() / math.log(2):.4f} bits an image of 64 pixels"
+    )
 print(f"Koirala's, black or white pixels alone: {prior_kl(torch.tensor(1.0), ab_T):.4f} nats a pixel")
 
 # %% [markdown]
@@ -548,9 +582,10 @@ the term is up to 0.04 nats a pixel: small, but without it the inequality is sim
 Return the KL above for **each image** of a batch `x0` $(n, c, h, w)$, in bits: the sum over its pixels, divided by $\log 2$.
 """
 
+
 # %%
-def prior_bits(x0, alpha_bar_T):
-    ...  # your code
+def prior_bits(x0, alpha_bar_T): ...  # your code
+
 
 check("06.5", prior_bits)
 
@@ -562,9 +597,10 @@ Keep $T$ and the first $\beta$, and find the last $\beta$ of a linear schedule t
 formula for it; $\bar\alpha_T$ falls as the last $\beta$ grows, so you can close in from both sides.
 """
 
+
 # %%
-def last_beta(T, first, goal):
-    ...  # your code
+def last_beta(T, first, goal): ...  # your code
+
 
 check("06.6", last_beta)
 
@@ -580,10 +616,12 @@ with the unknown density of the data in it. DDPM will model it by a Gaussian. Ma
 factors, so we can look. First make sure of the tool: `posterior` against Bayes' formula on a grid.
 """
 
+
 # %%
 def way_back(x_t, beta):
     """q(x_{t-1} | x_t) for one number x_t, exactly."""
     return start.posterior(torch.tensor([x_t], dtype=torch.float64), math.sqrt(1 - beta), math.sqrt(beta))
+
 
 x_t, b = 0.2, 0.3
 bayes = torch.exp(-((x_t - math.sqrt(1 - b) * grid) ** 2) / (2 * b)) * start.log_prob(grid[:, None]).exp()
@@ -603,33 +641,40 @@ step $x_{t-1}$ must be near $x_t$, and over so short a stretch any smooth densit
 </details>
 """
 
+
 # %%
 def matched(p):
     """Mean and standard deviation of a 1-D mixture."""
     mean = (p.weight * p.mean[:, 0]).sum()
     return mean, ((p.weight * (p.cov[:, 0, 0] + p.mean[:, 0] ** 2)).sum() - mean**2).sqrt()
 
+
 def log_normal(x, mean, std):
     return -0.5 * ((x - mean) / std) ** 2 - (std * math.sqrt(2 * math.pi)).log()
+
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
 for ax, b in zip(axes, (0.5, 0.1, 0.01), strict=True):
     p = way_back(0.2, b)
     mean, std = matched(p)
-    x = (mean + std * torch.linspace(-4, 4, 400, dtype=torch.float64))
+    x = mean + std * torch.linspace(-4, 4, 400, dtype=torch.float64)
     ax.plot(x, p.log_prob(x[:, None]).exp(), label="exact")
     ax.plot(x, log_normal(x, mean, std).exp(), "--", label="Gaussian")
     ax.set(title=f"β = {b}", xlabel="x at t − 1", yticks=[])
 axes[0].legend()
-show.figure(fig, "Three exact reverse densities beside the Gaussian of same mean and variance: for a step of 0.5 it has "
-                 "several bumps and does not fit, for 0.1 it is lopsided, for 0.01 the two curves coincide.")
+show.figure(
+    fig,
+    "Three exact reverse densities beside the Gaussian of same mean and variance: for a step of 0.5 it has "
+    "several bumps and does not fit, for 0.1 it is lopsided, for 0.01 the two curves coincide.",
+)
 
 # %% [markdown]
 r"""
 How good is "nearly Gaussian"? Measure the KL from the exact reverse density to the best Gaussian, averaged over 40 places
 $x_t$, for smaller and smaller steps.
 """
+
 
 # %%
 def reverse_kl(beta, places=40):
@@ -643,15 +688,21 @@ def reverse_kl(beta, places=40):
         total += (log_p.exp() * (log_p - log_normal(x, mean, std))).sum() * (x[1] - x[0])
     return float(total / places)
 
+
 # %%
 steps = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0001]
 kls = [reverse_kl(b) for b in steps]
 cubic = [kls[-1] * (b / steps[-1]) ** 3 for b in steps]
 
-ax = show.curves(steps, {"exact reverse step": kls, "slope 3": cubic}, "size of the step β", "KL to a Gaussian, nats", log="xy")
+ax = show.curves(
+    steps, {"exact reverse step": kls, "slope 3": cubic}, "size of the step β", "KL to a Gaussian, nats", log="xy"
+)
 ax.set_ylim(1e-10, 2)
-show.figure(ax.figure, "KL from the exact reverse step to the best Gaussian over the step's size, both logarithmic: for "
-                       "small steps it follows a line of slope 3.")
+show.figure(
+    ax.figure,
+    "KL from the exact reverse step to the best Gaussian over the step's size, both logarithmic: for "
+    "small steps it follows a line of slope 3.",
+)
 
 # %%
 slope = math.log(kls[-2] / kls[-1]) / math.log(steps[-2] / steps[-1])
@@ -705,10 +756,12 @@ and what had to come out at 1 was their variance, a square.
 coin_beta = torch.cat([torch.zeros(1), torch.linspace(0.005, 0.2, 50)]).double()
 coin_alpha_bar = (1 - coin_beta).cumprod(0)
 
+
 def flip_step(x, beta):
     fresh = torch.rand(x.shape, generator=rng) < beta
     coin = (torch.rand(x.shape, generator=rng) < 0.5).to(x.dtype)
     return torch.where(fresh, coin, x)
+
 
 # %% [markdown]
 """
@@ -747,9 +800,10 @@ rule on two cases. Given tensors `x_t` and `x0` of zeros and ones, return the pr
 `alpha_bar[t]` are indexed as everywhere, with `alpha_bar[0] = 1`.)
 """
 
+
 # %%
-def bit_posterior(x_t, x0, t, beta, alpha_bar):
-    ...  # your code
+def bit_posterior(x_t, x0, t, beta, alpha_bar): ...  # your code
+
 
 check("06.7", bit_posterior)
 

@@ -154,11 +154,12 @@ def in_child(task, *args):
 
 
 def train(_, out):
+    usable = load_trained(out).step if checkpoint.newest(out) else 0
     run = start(out)
     begun = run.step
     for _ in run:
         pass
-    return {"begun": begun}
+    return {"usable": usable, "begun": begun}
 
 
 class FileOperations:
@@ -219,19 +220,13 @@ def train_and_die_at_a_step(writer, out, step):
     return train(writer, out)
 
 
-def usable(_, out):
-    return load_trained(out).step if checkpoint.newest(out) else 0
-
-
 def final(out):
     found = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(found.items())}
 
 
 def after(out, **told):
-    step, _ = in_child(usable, out)
-    begun = in_child(train, out)[0]["begun"]
-    result = {**told, "usable": step, "begun": begun, "final": final(out)}
+    result = {**told, **in_child(train, out)[0], "final": final(out)}
     shutil.rmtree(out)
     return result
 
@@ -247,7 +242,7 @@ for save, k in [(1, 3), (1, saves[0].index("replace") + 1), *every_place]:
     report["in_a_save"].append(after(out, save=save, operation=name, ended=ended))
 
 for seed in range(2):
-    out, begun, ended = home / f"steps-{seed}", [], []
+    out, ended = home / f"steps-{seed}", []
     for step in sorted(random.Random(seed).sample(range(recipe.steps), 3)):
         ended.append(in_child(train_and_die_at_a_step, out, step)[1])
     report["at_a_step"].append(after(out, ended=ended))

@@ -537,7 +537,7 @@ def test_a_model_without_its_training_state_is_not_resumed(whole, tmp_path):
     (tmp_path / "step-000020" / "training.pt").unlink()
     with pytest.raises(CheckpointError, match="no training.pt: it can't be resumed"):
         cpu_run(TINY, tmp_path, resume=True)
-    assert load_trained(tmp_path).step == 20
+    assert load_trained(tmp_path / "step-000020").step == 20
 
 
 # Recipes

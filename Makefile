@@ -1,0 +1,32 @@
+# Two commands: `make lab` opens the course, `make test` proves that all of it works. `make notebooks` is for authors.
+# The environment is made on first use and again only when pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: lab test notebooks install clean
+
+lab: install
+	@$(BIN)/course lab
+
+test: install
+	@$(BIN)/course test
+
+notebooks: install
+	@$(BIN)/course notebooks
+
+install:
+	@cat pyproject.toml constraints.txt | cmp -s - $(INSTALLED) || $(MAKE) --no-print-directory $(INSTALLED)
+
+.PHONY: $(INSTALLED)
+$(INSTALLED):
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"The course needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}. Install a newer one, or name it: make lab PYTHON=/path/to/python3.12")'
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); } || { echo "could not make $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@echo "installing the course's packages into $(VENV) (once; a few minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@cat pyproject.toml constraints.txt > $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

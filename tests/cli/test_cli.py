@@ -1,0 +1,142 @@
+"""The command line as a newcomer meets it: what it says, and what it says when something is wrong."""
+
+import json
+import subprocess
+import sys
+
+import click
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_lib import cli
+from course_lib.paths import CHECKPOINTS
+
+
+@pytest.fixture
+def course(monkeypatch, capsys, tmp_path):
+    """Run `course …` in an empty folder: (exit code, what it printed, what it complained)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["course", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        printed = capsys.readouterr()
+        return exit.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def test_as_a_program_an_error_is_one_line_without_a_traceback():
+    ran = subprocess.run(
+        [sys.executable, "-m", "course_lib.cli", "train", "ddpm-digit"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1 and ran.stdout == ""
+    assert ran.stderr.startswith("course: there is no recipe 'ddpm-digit'; did you mean ddpm-digits")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [[], *[[name] for name in cli.cli.commands]])
+def test_help_reads_well(course, command):
+    code, out, _ = course(*command, "--help")
+    assert code == 0 and out.startswith("Usage: ")
+    assert all(len(line) <= 110 for line in out.splitlines())
+    options = [p for p in cli.cli.commands[command[0]].params if isinstance(p, click.Option)] if command else []
+    assert all(option.help for option in options if option.name not in ("eta", "seed", "sampler") or option.help)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["train"], "Missing argument 'RECIPE'"),
+        (["train", "ddpm-digits", "--steps", "0"], "0 is not in the range x>=1"),
+        (["train", "ddpm-digits", "--steps", "ten"], "'ten' is not a valid integer"),
+        (["train", "ddpm-digits", "--device", "tpu"], "there is no device 'tpu'; choose auto, cpu"),
+        (["train", "ddpm-digits", "--device", "cpu", "--compile"], "compile is for CUDA"),
+        (["sample", "nowhere"], "there is no checkpoint at 'nowhere'"),
+        (["sample", "ddpm-digits", "--eta", "2"], "0<=x<=1"),
+        (["sample", "ddpm-digits", "--sampler", "euler"], "'euler' is not one of 'ddim', 'ddpm'"),
+        (["sample", "ddpm-digits", "--steps", "2000"], "steps must lie in 1 … 1000; got 2000"),
+        (["sample", "ddpm-digits", "--out", "grid.jpg"], "--out must name a PNG file"),
+        (["sample", "ddpm-digits", "--out", "no/such/grid.png"], "there is no folder no/such"),
+        (["sample", "features-digits"], "it makes no images"),
+        (["evaluate", "ddpm-digits", "-n", "100"], "x>=500"),
+        (["notebooks", "77"], "there is no lesson 77"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_that_says_what_is_accepted(course, arguments, message):
+    code, _, err = course(*arguments)
+    assert code != 0 and message in err
+    assert err.startswith("course: ") and err.count("\n") == 1
+
+
+def test_sample_writes_a_grid_that_can_be_seen(course, tmp_path):
+    code, out, _ = course("sample", "ddpm-digits", "-n", 9, "--steps", 5, "--out", "digits.png")
+    picture = np.asarray(Image.open(tmp_path / "digits.png"))
+    assert code == 0 and "wrote 9 images to digits.png" in out
+    assert min(picture.shape[:2]) >= 500 and picture.std() > 50
+
+
+def test_the_same_seed_writes_the_same_bytes_and_another_one_others(course, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        course(
+            "sample", "ddpm-digits", "-n", 4, "--steps", 3, "--sampler", "ddpm", "--seed", seed, "--out", f"{name}.png"
+        )
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_eta_overrides_the_sampler(course, tmp_path):
+    course("sample", "ddpm-digits", "-n", 4, "--steps", 3, "--sampler", "ddpm", "--eta", 0, "--out", "a.png")
+    course("sample", "ddpm-digits", "-n", 4, "--steps", 3, "--out", "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_train_writes_a_checkpoint_that_sample_and_evaluate_take(course, tmp_path):
+    code, out, _ = course("train", "ddpm-digits", "--steps", 2, "--device", "cpu", "--out", "run")
+    assert code == 0 and "step-000002 is finished" in out and "course sample run" in out
+    assert course("sample", "run", "-n", 2, "--steps", 2)[0] == 0
+
+    code, _, err = course("train", "ddpm-digits", "--steps", 2, "--out", "run")
+    assert code == 1 and "already holds a run" in err and "--resume" in err
+    assert course("train", "ddpm-digits", "--steps", 2, "--out", "run", "--resume")[0] == 0
+    code, _, err = course("train", "ddpm-digits", "--steps", 3, "--out", "run", "--resume")
+    assert code == 1 and "steps is 2 there, 3 here" in err
+
+    code, out, _ = course("evaluate", "run", "-n", 500, "--steps", 2, "--save")
+    card = json.loads((tmp_path / "run" / "step-000002" / "recipe.json").read_text())
+    assert code == 0 and "FD ratio" in out
+    assert card["metrics"]["steps=2, eta=0, n=500, seed=0"]["n"] == 500
+    assert card["recipe"]["seed"] == 0 and card["step"] == 2
+
+
+def test_a_damaged_checkpoint_is_named(course, tmp_path):
+    for name in ("model.safetensors", "recipe.json"):
+        (tmp_path / name).write_bytes((CHECKPOINTS / "ddpm-digits" / name).read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:-10])
+    code, _, err = course("sample", tmp_path)
+    assert code == 1 and "damaged: model.safetensors is not what was written" in err
+
+
+def test_recipes_lists_all_and_what_is_shipped(course):
+    _, out, _ = course("recipes")
+    assert "ddpm-digits" in out and "ddpm-mnist" in out
+    assert {line.split()[0] for line in out.splitlines() if line.endswith("shipped")} == {
+        p.name for p in CHECKPOINTS.iterdir() if p.is_dir()
+    }
+
+
+def test_doctor_finds_this_machine_fit(course, monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    code, out, _ = course("doctor")
+    assert code == 0 and "PyTorch" in out and "Python" in out and "✗" not in out
+
+
+def test_doctor_names_what_is_missing(course, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "nowhere"))
+    code, out, err = course("doctor")
+    assert code == 1 and "✗ COURSE_DATA names" in out and "unset it" in out
+    assert "something that the course needs is missing" in err

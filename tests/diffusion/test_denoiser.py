@@ -1,0 +1,103 @@
+"""The loss and what is read off a network, with networks whose answer is known."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.diffusion import EPS, TARGETS, X0, Denoiser, NoiseSchedule, Oracle, V
+from course_lib.exact import GaussianMixture
+
+SCHEDULE = NoiseSchedule.cosine()
+MIXTURE = GaussianMixture([[-1.0, 0.0], [1.0, 0.5]], torch.tensor([0.1, 0.3]))
+
+
+class Answers(nn.Module):
+    """A network that always answers what it is told to, given x_t and t."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x_t, t):
+        return self.answer(x_t, t)
+
+
+def oracle_net(target):
+    """The network that answers the target of the exact E[x_0 | x_t]."""
+    oracle = Oracle(MIXTURE, SCHEDULE)
+
+    def answer(x_t, t):
+        x0, eps = oracle.predict(x_t, t)
+        return target.of(x0, eps, SCHEDULE.signal(t, x_t), SCHEDULE.noise(t, x_t))
+
+    return Answers(answer)
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_a_network_that_knows_the_answer_predicts_like_the_oracle(target):
+    x_t = torch.randn(6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    denoiser, oracle = Denoiser(oracle_net(target), SCHEDULE, target), Oracle(MIXTURE, SCHEDULE)
+    for t in (1, 400, torch.tensor([1, 50, 200, 500, 800, 990])):
+        for found, expected in zip(denoiser.predict(x_t, t), oracle.predict(x_t, t), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
+def test_the_loss_is_the_mean_squared_error_of_the_target():
+    generator = torch.Generator().manual_seed(0)
+    x0, eps = torch.randn(2, 5, 1, 4, 4, generator=generator)
+    t = torch.tensor([3, 100, 400, 700, 1000])
+    for target, y in ((EPS, eps), (X0, x0)):
+        loss = Denoiser(Answers(lambda x_t, t: 0 * x_t), SCHEDULE, target)(x0, t=t, eps=eps)
+        assert loss.item() == pytest.approx(y.square().mean().item(), rel=1e-6)
+
+
+def test_the_v_loss_is_the_eps_loss_times_1_plus_snr_over_snr():
+    """Salimans and Ho 2022: |v - v_hat|^2 = (1 / signal^2) |eps - eps_hat|^2 for the same x_t."""
+    generator = torch.Generator().manual_seed(1)
+    x0, eps, eps_hat = torch.randn(3, 4, 2, generator=generator, dtype=torch.float64)
+    t = torch.full((4,), 350)
+    signal, noise = SCHEDULE.signal(350), SCHEDULE.noise(350)
+    x_t = signal * x0 + noise * eps
+    v_hat = (eps_hat - noise * x_t) / signal
+    v_loss = Denoiser(Answers(lambda x, t: v_hat), SCHEDULE, V)(x0, t=t, eps=eps)
+    eps_loss = Denoiser(Answers(lambda x, t: eps_hat), SCHEDULE, EPS)(x0, t=t, eps=eps)
+    assert v_loss.item() == pytest.approx((eps_loss / signal**2).item(), rel=1e-10)
+
+
+def test_a_weight_multiplies_each_images_own_loss():
+    x0 = torch.ones(2, 3)
+    t, eps = torch.tensor([10, 900]), torch.stack([torch.ones(3), 2 * torch.ones(3)])
+    zero = Answers(lambda x_t, t: 0 * x_t)
+    weighted = Denoiser(zero, SCHEDULE, EPS, weight=lambda snr: snr.clamp(max=5))(x0, t=t, eps=eps)
+    snr = SCHEDULE.snr(t).clamp(max=5)
+    assert weighted.item() == pytest.approx(((snr[0] * 1 + snr[1] * 4) / 2).item(), rel=1e-5)
+
+
+def test_no_network_beats_the_oracle():
+    """The expected loss has its minimum at the posterior mean: any other answer costs as much as it is off."""
+    x0 = MIXTURE.sample(20_000, torch.Generator().manual_seed(0))
+    best = Denoiser(oracle_net(X0), SCHEDULE, X0)(x0, generator=torch.Generator().manual_seed(1)).item()
+    for shift in (-0.3, 0.2):
+        net = oracle_net(X0)
+        off = Denoiser(Answers(lambda x_t, t, net=net, shift=shift: net(x_t, t) + shift), SCHEDULE, X0)
+        loss = off(x0, generator=torch.Generator().manual_seed(1)).item()
+        assert loss == pytest.approx(best + shift**2, abs=4 * 2 * abs(shift) * math.sqrt(best / 40_000))
+
+
+def test_the_same_generator_seed_gives_the_same_loss():
+    denoiser = Denoiser(Answers(lambda x_t, t: 0.5 * x_t), SCHEDULE)
+    a, b, c = (denoiser(torch.ones(8, 2), generator=torch.Generator().manual_seed(s)).item() for s in (0, 0, 1))
+    assert a == b != c
+
+
+def test_the_oracle_takes_images_of_any_shape():
+    mixture = GaussianMixture(torch.randn(3, 12, generator=torch.Generator().manual_seed(0)), 0.2)
+    x_t = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(1))
+    oracle = Oracle(mixture, SCHEDULE)
+    x0, eps = oracle.predict(x_t, 300)
+    assert x0.shape == eps.shape == x_t.shape
+    torch.testing.assert_close(SCHEDULE.signal(300, x0) * x0 + SCHEDULE.noise(300, x0) * eps, x_t)
+    with pytest.raises(ValueError, match="no noise to predict"):
+        oracle.predict(x_t, 0)

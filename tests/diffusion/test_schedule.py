@@ -1,0 +1,164 @@
+"""The noise schedule against the identities of the paper, brute-force Bayes, and its own shape contract."""
+
+import math
+
+import pytest
+import torch
+
+from course_lib.diffusion import NoiseSchedule
+
+SCHEDULES = {
+    "linear": NoiseSchedule.linear(),
+    "cosine": NoiseSchedule.cosine(),
+    "short": NoiseSchedule([0.1, 0.4, 0.9]),
+    "one step": NoiseSchedule([0.5]),
+}
+
+
+@pytest.fixture(params=SCHEDULES, name="schedule")
+def _schedule(request):
+    return SCHEDULES[request.param]
+
+
+def test_alpha_bar_is_the_product_of_the_alphas_and_1_at_time_0(schedule):
+    product = 1.0
+    assert schedule.alpha_bar[0] == 1
+    for t in range(1, schedule.T + 1):
+        product *= 1 - schedule.beta[t].item()
+        assert schedule.alpha_bar[t].item() == pytest.approx(product, rel=1e-10)
+
+
+def test_signal_and_noise_are_the_square_roots_of_alpha_bar_and_the_rest(schedule):
+    t = torch.arange(schedule.T + 1)
+    torch.testing.assert_close(schedule.signal(t) ** 2, schedule.alpha_bar, rtol=0, atol=1e-10)
+    torch.testing.assert_close(schedule.noise(t) ** 2, 1 - schedule.alpha_bar, rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        schedule.snr(t[1:]), (schedule.alpha_bar / (1 - schedule.alpha_bar))[1:], rtol=1e-9, atol=0
+    )
+
+
+def test_the_linear_schedule_is_the_papers():
+    schedule = NoiseSchedule.linear()
+    assert (schedule.beta[1].item(), schedule.beta[1000].item()) == pytest.approx((1e-4, 0.02))
+    assert schedule.alpha_bar[1000].item() == pytest.approx(4.0358e-5, rel=1e-4)
+
+
+def test_the_cosine_schedule_is_the_papers():
+    schedule, t = NoiseSchedule.cosine(), 400
+    f = [math.cos((s / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for s in (t, 0)]
+    assert schedule.alpha_bar[t].item() == pytest.approx(f[0] / f[1], rel=1e-10)
+    assert schedule.beta.max().item() == 0.999
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "short"])
+def test_between_whole_times_signal_falls_smoothly_and_agrees_at_them(name):
+    schedule = SCHEDULES[name]
+    t = torch.linspace(0, schedule.T, 20 * schedule.T + 1, dtype=torch.float64)
+    signal = schedule.signal(t)
+    assert (signal.diff() < 0).all()
+    torch.testing.assert_close(signal[::20], schedule.signal(torch.arange(schedule.T + 1)), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(signal**2 + schedule.noise(t) ** 2, torch.ones_like(t), rtol=0, atol=1e-12)
+
+
+def test_the_slope_of_log_alpha_bar_has_no_kink_at_whole_times():
+    schedule = NoiseSchedule.linear()
+    for t in (1.0, 250.0, 999.0):
+        sides = []
+        for side in (t - 1e-7, t + 1e-7):
+            at = torch.tensor(side, dtype=torch.float64, requires_grad=True)
+            schedule.signal(at).log().backward()
+            sides.append(at.grad.item())
+        assert sides[0] == pytest.approx(sides[1], rel=1e-5)
+
+
+def test_the_posterior_is_bayes_rule_on_a_grid():
+    schedule, x0, x_t = NoiseSchedule.linear(50, 0.01, 0.3), 0.6, -0.4
+    x = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    for t in (2, 17, 50):
+        before, alpha, beta = schedule.alpha_bar[t - 1], schedule.alpha[t], schedule.beta[t]
+        log_p = -((x - before.sqrt() * x0) ** 2) / (2 * (1 - before)) - (x_t - alpha.sqrt() * x) ** 2 / (2 * beta)
+        p = log_p.softmax(0)
+        mean = (p * x).sum()
+        found_mean, found_variance = schedule.posterior(*torch.tensor([[[x0]], [[x_t]]], dtype=torch.float64), t)
+        assert found_mean.item() == pytest.approx(mean.item(), abs=1e-10)
+        assert found_variance.item() == pytest.approx((p * (x - mean) ** 2).sum().item(), abs=1e-10)
+
+
+def test_at_the_first_step_the_posterior_is_x0_itself(schedule):
+    x0, x_1 = torch.randn(2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mean, variance = schedule.posterior(x0, x_1, 1)
+    torch.testing.assert_close(mean, x0, rtol=0, atol=1e-12)
+    assert variance.item() == 0
+
+
+def test_t_may_be_one_number_or_one_for_each_image():
+    schedule, images = NoiseSchedule.linear(), torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    eps = torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
+    each = schedule.q_sample(images, torch.tensor([5, 500, 1000]), eps)
+    for i, t in enumerate((5, 500, 1000)):
+        torch.testing.assert_close(each[i : i + 1], schedule.q_sample(images[i : i + 1], t, eps[i : i + 1]))
+    assert each.shape == images.shape and each.dtype == torch.float32
+
+
+def test_a_batch_of_t_as_wide_as_the_images_is_not_broadcast_over_their_columns():
+    schedule = NoiseSchedule.linear()
+    with pytest.raises(ValueError, match="one for each of the 2 images"):
+        schedule.q_sample(torch.zeros(2, 1, 8, 8), torch.arange(1, 9), torch.zeros(2, 1, 8, 8))
+    square = torch.ones(8, 8)
+    assert (schedule.signal(torch.arange(1, 9), square) * square).std(1).max() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_results_come_in_the_dtype_of_the_images(dtype):
+    x = torch.zeros(4, 2, dtype=dtype)
+    schedule = NoiseSchedule.linear()
+    assert schedule.q_sample(x, torch.tensor([1, 2, 3, 4]), x).dtype == dtype
+    assert {value.dtype for value in schedule.posterior(x, x, 7)} == {dtype}
+
+
+@pytest.mark.parametrize("t", [-1, 1001, torch.tensor([3, 2000]), 1000.5])
+def test_a_time_outside_the_schedule_is_an_error_that_names_the_range(t):
+    with pytest.raises(ValueError, match=r"t must lie in 0 … 1000"):
+        NoiseSchedule.linear().signal(t)
+
+
+def test_a_posterior_has_no_time_0():
+    with pytest.raises(ValueError, match=r"1 … 1000; got 0"):
+        NoiseSchedule.linear().posterior(torch.zeros(1, 2), torch.zeros(1, 2), 0)
+
+
+@pytest.mark.parametrize("betas", [[0.1, 0.0], [1.0], [-0.2], [float("nan")]])
+def test_a_beta_outside_0_to_1_is_an_error(betas):
+    with pytest.raises(ValueError, match=r"every beta must lie in \(0, 1\)"):
+        NoiseSchedule(betas)
+
+
+def test_no_betas_and_shapes_that_do_not_fit_are_errors():
+    with pytest.raises(ValueError, match="at least one number"):
+        NoiseSchedule([])
+    with pytest.raises(ValueError, match=r"eps must have x0's shape \(2, 1, 8, 8\)"):
+        NoiseSchedule.linear().q_sample(torch.zeros(2, 1, 8, 8), 3, torch.zeros(2, 8, 8))
+    with pytest.raises(ValueError, match="one shape"):
+        NoiseSchedule.linear().posterior(torch.zeros(2, 3), torch.zeros(3, 2), 3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50, 999, 1000])
+def test_a_path_of_times_falls_from_T_to_0(steps):
+    times = NoiseSchedule.linear().times(steps)
+    assert len(times) == steps + 1 and (times[0], times[-1]) == (1000, 0)
+    assert all(a > b for a, b in zip(times, times[1:], strict=False))
+
+
+@pytest.mark.parametrize("steps", [0, 1001, -3])
+def test_a_path_with_more_steps_than_times_is_an_error(steps):
+    with pytest.raises(ValueError, match=r"steps must lie in 1 … 1000"):
+        NoiseSchedule.linear().times(steps)
+
+
+def test_drawn_times_are_stratified_and_each_is_equally_likely():
+    schedule = NoiseSchedule.linear(10, 0.01, 0.2)
+    t = torch.stack([schedule.draw_times(4, torch.Generator().manual_seed(i)) for i in range(20_000)])
+    strata = torch.tensor([[1, 3], [3, 5], [6, 8], [8, 10]])
+    assert ((t >= strata[:, 0]) & (t <= strata[:, 1])).all()
+    share = t.flatten().bincount(minlength=11)[1:] / t.numel()
+    assert (share - 0.1).abs().max() < 5 * math.sqrt(0.1 * 0.9 / t.numel())

@@ -1,0 +1,135 @@
+"""The yardsticks, against closed forms and against cases whose answer is known."""
+
+import math
+
+import pytest
+import torch
+
+from course_lib.data import load
+from course_lib.metrics import Features, frechet_distance, frechet_draws, generate, nearest_distance, quality
+from course_lib.training import CheckpointError, load_trained
+
+G = torch.Generator().manual_seed
+
+
+def normal(n, d, seed):
+    return torch.randn(n, d, generator=G(seed), dtype=torch.float64)
+
+
+def whitened(n, d, seed):
+    """n vectors whose sample mean is exactly 0 and whose sample covariance is exactly the identity."""
+    x = normal(n, d, seed)
+    x = x - x.mean(0)
+    return x @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
+
+
+def test_between_gaussians_of_diagonal_covariance_it_is_the_closed_form():
+    a, b = torch.tensor([1.0, 2.0, 0.5]).double(), torch.tensor([0.3, 2.5, 4.0]).double()
+    shift = torch.tensor([0.0, 1.0, -2.0]).double()
+    found = frechet_distance(whitened(100, 3, 0) * a, whitened(80, 3, 1) * b + shift)
+    assert found.distance == pytest.approx((shift.square().sum() + (a - b).square().sum()).item(), rel=1e-9)
+    assert (found.n_a, found.n_b) == (100, 80)
+
+
+def test_for_general_covariances_it_is_the_formula_with_scipys_matrix_root():
+    from scipy.linalg import sqrtm
+
+    a, b = normal(200, 6, 0) @ normal(6, 6, 1), normal(300, 6, 2) @ normal(6, 6, 3) + 0.4
+    c_a, c_b = torch.cov(a.T), torch.cov(b.T)
+    root = torch.as_tensor(sqrtm((c_a @ c_b).numpy()).real)
+    expected = (a.mean(0) - b.mean(0)).square().sum() + (c_a + c_b - 2 * root).trace()
+    assert frechet_distance(a, b).distance == pytest.approx(expected.item(), rel=1e-8)
+
+
+def test_it_is_symmetric_and_0_for_the_same_vectors_also_with_fewer_vectors_than_features():
+    a, b = normal(30, 50, 0), normal(40, 50, 1) + 1
+    assert frechet_distance(a, b).distance == pytest.approx(frechet_distance(b, a).distance, rel=1e-6)
+    assert frechet_distance(a, a).distance == pytest.approx(0, abs=1e-5)
+
+
+def test_fewer_samples_make_it_larger_so_draws_fix_their_number():
+    x, y = normal(4000, 20, 0), normal(4000, 20, 1)
+    few, many = frechet_draws(x, y, n=100).mean(), frechet_draws(x, y, n=2000).mean()
+    assert few > 5 * many
+    assert frechet_draws(x, y, n=100).shape == (10,)
+    assert torch.equal(frechet_draws(x, y, n=100, seed=3), frechet_draws(x, y, n=100, seed=3))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (torch.zeros(1, 3), torch.zeros(5, 3), r"a must be \(n > 1, 3\)"),
+        (torch.zeros(5, 4), torch.zeros(5, 3), r"got \(5, 4\)"),
+        (torch.full((5, 3), float("nan")), torch.zeros(5, 3), "NaN"),
+    ],
+)
+def test_features_that_can_not_be_compared_are_errors(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        frechet_distance(a, b)
+
+
+def test_too_few_images_for_a_draw_is_an_error():
+    with pytest.raises(ValueError, match="each side needs 500 samples or more; got 499"):
+        frechet_draws(torch.zeros(499, 2), torch.zeros(600, 2))
+
+
+def test_the_nearest_distance_is_0_for_a_copy_and_the_rms_for_a_shift():
+    training = 2 * torch.rand(40, 1, 8, 8, generator=G(0)) - 1
+    assert nearest_distance(training[5:9], training).max() < 1e-3
+    assert nearest_distance(training[:1] + 0.01, training).item() == pytest.approx(0.01, rel=1e-2)
+
+
+def test_the_stored_reference_is_what_training_and_held_out_digits_give():
+    digits, features = load("digits"), Features("digits")
+    measured = frechet_draws(features(digits.train.x0), features(digits.held_out.x0)).mean().item()
+    assert features.reference == pytest.approx(measured, rel=0.02)
+    assert features(digits.held_out.x0[:7]).shape == (7, 64)
+
+
+def test_the_feature_network_tells_unseen_digits_apart():
+    held_out = load("digits").held_out
+    right = Features("digits").trained.model.logits(held_out.x0).argmax(1) == held_out.label
+    assert right.double().mean() > 0.97
+
+
+def test_training_digits_have_an_fd_ratio_of_1_and_are_found_to_be_copies():
+    found = quality(load("digits").train.x0, "digits")
+    assert abs(found.fd_ratio - 1) < 3 * found.spread / math.sqrt(found.draws) + 0.02
+    assert found.nearest < 1e-3 < found.nearest_held_out
+    assert "FD ratio" in str(found) and "500" in str(found)
+
+
+@pytest.mark.parametrize("worse", ["noisy", "blurred", "one class", "noise"])
+def test_worse_images_have_a_worse_fd_ratio(worse):
+    digits = load("digits")
+    x0 = digits.train.x0
+    spoiled = {
+        "noisy": x0 + 0.4 * torch.randn(x0.shape, generator=G(0)),
+        "blurred": torch.nn.functional.avg_pool2d(x0, 3, 1, 1),
+        "one class": x0[digits.train.label < 4],
+        "noise": 2 * torch.rand(x0.shape, generator=G(0)) - 1,
+    }[worse]
+    assert quality(spoiled.clamp(-1, 1), "digits").fd_ratio > 3
+
+
+def test_images_of_another_shape_and_data_without_an_eye_are_errors():
+    with pytest.raises(ValueError, match=r"digits have the shape \(1, 8, 8\)"):
+        quality(torch.zeros(600, 1, 28, 28), "digits")
+    with pytest.raises(CheckpointError, match="features-photos"):
+        Features("photos")
+
+
+def test_the_shipped_digit_model_is_as_good_as_its_recipe_says():
+    trained = load_trained("ddpm-digits")
+    claimed = next(m for name, m in trained.card["metrics"].items() if name.startswith("steps=10,"))
+    found = quality(generate(trained, 1000, steps=10, seed=7), "digits")
+    assert found.fd_ratio < 2.5
+    assert abs(found.fd_ratio - claimed["fd_ratio"]) < 4 * math.hypot(found.spread, claimed["spread"])
+    assert found.nearest > 0.8 * found.nearest_held_out, "the model repeats its training images"
+
+
+def test_generated_images_are_the_same_for_the_same_seed_whatever_the_batch():
+    trained = load_trained("ddpm-digits")
+    a, b = (generate(trained, 6, steps=4, seed=3) for _ in range(2))
+    assert torch.equal(a, b) and a.abs().max() <= 1 and a.shape == (6, 1, 8, 8)
+    assert not torch.allclose(a, generate(trained, 6, steps=4, seed=4))

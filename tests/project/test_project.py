@@ -1,0 +1,206 @@
+"""The repository itself: style, versions that agree, notebooks that are what their sources say."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from course_lib.paths import NOTEBOOKS, ROOT
+from course_lib.workshop import lesson_names, same_cells
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+PINS = {re.sub(r"[_.]", "-", name.lower()): version for name, version in PINS.items()}
+NEEDS = [Requirement(line) for line in PROJECT["dependencies"]]
+LESSONS = lesson_names()
+
+
+def tracked(*patterns):
+    """The files that git knows or would add, so that neither .venv nor downloads count."""
+    ran = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        pytest.skip("this is no git checkout")
+    return [ROOT / line for line in ran.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["lint", "format"])
+def test_the_code_is_in_style(command):
+    ran = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_notebook_has_the_cells_of_its_source_and_was_executed(lesson):
+    target = NOTEBOOKS / f"{lesson}.ipynb"
+    assert same_cells(NOTEBOOKS / "source" / f"{lesson}.py", target), f"run `make notebooks`, and commit {target.name}"
+
+
+def test_every_notebook_has_a_source():
+    assert sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")) == LESSONS
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_source_survives_the_way_to_a_notebook_and_back(lesson):
+    source = NOTEBOOKS / "source" / f"{lesson}.py"
+    there = jupytext.read(source)
+    back = jupytext.reads(jupytext.writes(there, fmt="py:percent"), fmt="py:percent")
+    assert [(c.cell_type, c.source) for c in back.cells] == [(c.cell_type, c.source) for c in there.cells]
+    assert not any('"""' in c.source for c in there.cells if c.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_notebook_is_light_and_each_figure_has_a_text(lesson):
+    path = NOTEBOOKS / f"{lesson}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert path.stat().st_size < 1.5e6
+    assert pictures
+    assert all(len(picture.metadata.get("image/png", {}).get("alt", "")) >= 40 for picture in pictures)
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_checked_outputs_hold_no_more_digits_than_any_cpu_gives(lesson):
+    notebook = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if "# NBVAL_CHECK_OUTPUT" in cell.source:
+            text = "".join(output.get("text", "") for output in cell.outputs)
+            assert text
+            assert not re.search(r"\d\.\d{7,}", text)
+
+
+@pytest.mark.parametrize("need", NEEDS, ids=lambda need: need.name)
+def test_a_package_is_pinned_within_its_bounds(need):
+    pinned = PINS[need.name.lower()]
+    assert need.specifier.contains(pinned)
+    assert any(s.operator == ">=" for s in need.specifier), "a lower bound, so that old versions are refused"
+
+
+def test_conda_gets_the_same_versions():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    python = next(d for d in environment["dependencies"] if str(d).startswith("python="))
+    assert pip[:2] == ["-c constraints.txt", "-e ."]
+    assert dict(line.split("==") for line in pip[2:]) == {n.name: PINS[n.name.lower()] for n in NEEDS}
+    assert Requirement("python" + PROJECT["requires-python"]).specifier.contains(python.removeprefix("python="))
+
+
+def test_a_torch_of_the_pinned_version_fits_whatever_it_was_built_for():
+    pinned = Requirement(f"torch=={PINS['torch']}").specifier
+    assert all(pinned.contains(Version(f"{PINS['torch']}{build}")) for build in ("", "+cpu", "+cu130", "+rocm7.0"))
+
+
+def test_the_version_is_one():
+    from course_lib import __version__
+
+    assert PROJECT["version"] == __version__
+
+
+def test_importing_the_library_needs_torch_and_none_of_the_heavy_rest():
+    code = """
+import sys
+class Missing:
+    names = {"IPython", "ipywidgets", "jupyterlab", "matplotlib", "accelerate", "sklearn", "scipy", "pooch", "tqdm", "click"}
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+import torch
+before = {name.partition(".")[0] for name in sys.modules}
+import course_lib
+course_lib.data.toy("moons", 10)
+added = {name.partition(".")[0] for name in sys.modules} - before
+print(sorted(added - set(sys.stdlib_module_names)))
+try:
+    course_lib.data.load("digits")
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    added, missing = ran.stdout.splitlines()
+    assert added == "['course_lib']", ran.stderr
+    assert missing == "the digits come inside scikit-learn: `pip install scikit-learn`"
+
+
+LAYERS = [
+    {"paths", "data", "exact", "agree"},
+    {"diffusion", "nets"},
+    {"models"},
+    {"training"},
+    {"metrics"},
+    {"show", "exercises", "doctor", "workshop"},
+    {"cli"},
+]
+
+
+def test_imports_point_one_way():
+    rank = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+    wrong = []
+    for path in (ROOT / "course_lib").rglob("*.py"):
+        concept = path.relative_to(ROOT / "course_lib").parts[0].removesuffix(".py")
+        if concept == "__init__":
+            continue
+        for imported in re.findall(
+            r"^\s*(?:from|import) course_lib\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            if imported != concept and rank[imported] >= rank[concept]:
+                wrong.append(f"{concept} imports {imported}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("folder", ["diffusion", "exact.py"])
+def test_the_theory_knows_no_network_no_data_and_no_notebook(folder):
+    path = ROOT / "course_lib" / folder
+    files = path.rglob("*.py") if path.is_dir() else [path]
+    imports = {
+        m for f in files for m in re.findall(r"^from course_lib\.(\w+)", f.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert imports <= ({"diffusion"} if folder == "diffusion" else set())
+
+
+def test_a_file_fits_in_a_head():
+    files = [p for p in tracked("course_lib/*.py") if "exercises/lesson_" not in p.as_posix()]
+    assert {p.name: n for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) > 320} == {}
+
+
+def test_no_secret_and_no_place_of_one_machine_is_written_down():
+    wrong = re.compile(
+        r"/(?:home|root|Users|work)/\w|pypi\.org|files\.pythonhosted|index-url|download\.pytorch|BEGIN [A-Z ]*PRIVATE KEY"
+    )
+    texts = tracked("*.py", "*.md", "*.toml", "*.yml", "*.txt", "*.json", "*.ipynb", "Makefile", ".ci/run")
+    found = [f"{p.relative_to(ROOT)}: {m.group()}" for p in texts if p != Path(__file__)
+             for m in wrong.finditer(p.read_text(encoding="utf-8"))]  # fmt: skip
+    assert found == []
+
+
+def test_the_shipped_checkpoints_are_small_and_say_where_they_come_from():
+    for card in tracked("data/checkpoints/*/recipe.json"):
+        values = json.loads(card.read_text(encoding="utf-8"))
+        assert {"recipe", "step", "sha256", "version", "torch"} <= set(values)
+        assert values["step"] == values["recipe"]["steps"], "a shipped model was trained to the end"
+        assert "metrics" in values or "reference" in values
+        limit = 4e6 if values["recipe"]["data"] == "digits" else 8e6
+        assert sum(p.stat().st_size for p in card.parent.iterdir()) <= limit * 1.05
+
+
+def test_the_top_level_is_what_was_asked_for():
+    top = {p.relative_to(ROOT).parts[0] for p in tracked()}
+    assert {"notebooks", "course_lib", "data", "tests", "environment.yml", "README.md"} <= top

@@ -1,0 +1,124 @@
+"""Figures: each comes with a text, and shows what it was given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from ipywidgets import IntSlider
+
+from course_lib import show
+from course_lib.exact import GaussianMixture
+
+ALT = "A sentence that says what the figure shows."
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """What reaches the notebook's page: a list of (bundle, metadata, options)."""
+    shown = []
+
+    def display(thing, metadata=None, **options):
+        shown.append((thing, metadata or {}, options))
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return shown
+
+
+def test_a_figure_carries_its_text_and_is_closed(page):
+    fig = show.grid(torch.zeros(4, 1, 8, 8))
+    show.figure(fig, ALT)
+    bundle, metadata, _ = page[0]
+    assert bundle["image/png"].startswith(b"\x89PNG") and bundle["text/plain"] == ALT
+    assert metadata["image/png"]["alt"] == ALT
+    assert not plt.fignum_exists(fig.number)
+
+
+def test_a_figure_without_a_text_is_an_error(page):
+    with pytest.raises(ValueError, match="must say what it shows"):
+        show.figure(show.grid(torch.zeros(1, 1, 8, 8)), "figure")
+
+
+def test_the_same_figure_gives_the_same_bytes(page):
+    for _ in range(2):
+        show.figure(show.grid(torch.linspace(-1, 1, 256).reshape(4, 1, 8, 8)), ALT)
+    assert page[0][0] == page[1][0]
+
+
+def test_tiles_puts_each_image_in_its_place():
+    x0 = torch.stack([torch.full((1, 2, 2), v) for v in (-1.0, -0.5, 0.0, 0.5, 0.9)])
+    sheet = show.tiles(x0, columns=3)
+    assert sheet.shape == (1, 5, 8)
+    assert sheet[0, 0, 3] == -0.5 and sheet[0, 3, 0] == 0.5 and sheet[0, 2, 0] == 1 and sheet[0, 4, 7] == 1
+    with pytest.raises(ValueError, match="got \\(0, 1, 2, 2\\)"):
+        show.tiles(x0[:0])
+
+
+def test_a_picture_has_the_images_colours():
+    red = torch.tensor([1.0, -1.0, -1.0]).reshape(3, 1, 1).expand(3, 2, 2)
+    assert (show.as_picture(red) == np.array([255, 0, 0])).all()
+    assert show.as_picture(torch.zeros(1, 2, 2)).shape == (2, 2, 3)
+
+
+def test_a_strip_has_a_column_for_each_time_and_checks_that_they_fit():
+    fig = show.strip([torch.zeros(3, 1, 4, 4), torch.ones(3, 1, 4, 4)], [0, 10, 500], names=["a", "b"])
+    assert [ax.get_title() for ax in fig.axes[:3]] == ["t = 0", "10", "500"]
+    assert len(fig.axes) == 6 and fig.axes[0].get_ylabel() == "a"
+    with pytest.raises(ValueError, match=r"each row must hold 2 images, one a time; got \[3\]"):
+        show.strip([torch.zeros(3, 1, 4, 4)], [0, 1])
+
+
+def test_a_density_is_drawn_where_it_is():
+    _, (ax,) = show.plane_axes(1, extent=2.0)
+    show.density(ax, GaussianMixture([[1.0, -1.0]], 0.05).log_prob, resolution=81)
+    drawn = ax.images[0].get_array()
+    row, column = np.unravel_index(drawn.argmax(), drawn.shape)
+    assert abs(column / 80 * 4 - 2 - 1.0) < 0.05 and abs(row / 80 * 4 - 2 + 1.0) < 0.05
+
+
+def test_curves_are_told_apart_without_colour():
+    ax = show.curves([1, 2, 3], {"a": [1, 2, 3], "b": [3, 2, 1]}, "x", "y", log="y")
+    assert len({line.get_linestyle() for line in ax.lines}) == 2 and ax.get_yscale() == "log"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_trajectories_end_in_dots():
+    _, (ax,) = show.plane_axes(1)
+    paths = torch.randn(6, 5, 2, generator=torch.Generator().manual_seed(0))
+    show.trajectories(ax, paths)
+    assert len(ax.lines) == 5
+    torch.testing.assert_close(torch.tensor(ax.collections[0].get_offsets().data).float(), paths[-1])
+
+
+def test_letters_are_large_enough_for_a_projector():
+    show.use_style()
+    sizes = [
+        plt.rcParams[key]
+        for key in ("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+    ]
+    assert min(sizes) >= 12
+
+
+def test_a_widget_shows_a_picture_first_and_another_when_a_control_moves(page):
+    drawn = []
+
+    def draw(t):
+        drawn.append(t)
+        return show.grid(torch.full((1, 1, 8, 8), t / 10))
+
+    slider = IntSlider(3, 0, 10)
+    show.widget(draw, ALT, t=slider)
+    slider.value = 8
+    pictures = [(bundle, options) for bundle, _, options in page if isinstance(bundle, dict)]
+    assert drawn == [3, 8]
+    assert pictures[0][1]["update"] is False and pictures[1][1]["update"] is True
+    assert pictures[0][1]["display_id"] == pictures[1][1]["display_id"]
+    assert pictures[0][0]["image/png"] != pictures[1][0]["image/png"]
+    assert pictures[1][0]["text/plain"] == f"{ALT} Now with t = 8."
+
+
+def test_a_live_figure_is_put_once_and_then_replaced(page):
+    put = show.live(ALT)
+    for value in (0.0, 0.5, 1.0):
+        put(show.grid(torch.full((1, 1, 8, 8), value)))
+    assert [options["update"] for _, _, options in page] == [False, True, True]
+    assert len({options["display_id"] for _, _, options in page}) == 1

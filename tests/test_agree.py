@@ -1,0 +1,59 @@
+"""The checks that the lessons make must fail when they should."""
+
+import pytest
+import torch
+
+from course_lib.agree import agree, agree_mean
+
+
+def test_numbers_that_agree_are_printed(capsys):
+    agree("one = one", 1.0, torch.tensor(1.0 + 1e-9), atol=1e-6)
+    agree("rows", torch.zeros(3, 4), torch.zeros(3, 4), atol=0)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("✓ one = one   1 = 1") and "12 values" in printed[1]
+
+
+@pytest.mark.parametrize("right", [1.1, float("nan"), torch.tensor([1.0, 1.1])])
+def test_numbers_that_differ_or_are_none_raise(right):
+    with pytest.raises(AssertionError, match="✗ claim"):
+        agree("claim", 1.0, right, atol=0.05)
+
+
+def test_shapes_that_can_not_be_compared_raise():
+    with pytest.raises(AssertionError, match="can't be compared"):
+        agree("claim", torch.zeros(3), torch.zeros(4), atol=1)
+
+
+def test_a_mean_is_held_against_its_own_standard_error(capsys):
+    x = torch.randn(10_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    agree_mean("mean", x, 0.0)
+    assert "± 0.0101" in capsys.readouterr().out
+    with pytest.raises(AssertionError, match="standard errors apart"):
+        agree_mean("mean", x, 0.06)
+
+
+def test_many_entries_are_allowed_what_chance_allows_and_no_more():
+    x = torch.randn(2_000, 500, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    agree_mean("500 means", x, 0.0)
+    x[:, 7] += 0.2
+    with pytest.raises(AssertionError):
+        agree_mean("500 means", x, 0.0)
+
+
+def test_false_alarms_are_as_rare_as_promised():
+    x = torch.randn(2_000, 400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    alarms = 0
+    for column in x.unbind(1):
+        try:
+            agree_mean("mean", column, 0.0)
+        except AssertionError:
+            alarms += 1
+    assert alarms <= 1
+
+
+def test_samples_without_any_spread_must_be_exact():
+    agree_mean("constant", torch.ones(10), 1.0)
+    with pytest.raises(AssertionError):
+        agree_mean("constant", torch.ones(10), 1.0 + 1e-6)
+    with pytest.raises(AssertionError):
+        agree_mean("broken", torch.full((10,), float("nan")), 1.0)
