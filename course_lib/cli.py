@@ -69,9 +69,11 @@ def train(
 @click.argument("checkpoint")
 @click.option("-n", "--number", "n", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
 @click.option("--steps", default=50, show_default=True, type=click.IntRange(min=1), help="Network calls an image.")
-@click.option("--sampler", default="ddim", show_default=True, type=click.Choice(["ddim", "ddpm"]))
+@click.option("--sampler", default="ddim", show_default=True, type=click.Choice(["ddim", "ddpm"]), help="The update.")
 @click.option("--eta", type=click.FloatRange(0, 1), help="Between DDIM (0) and DDPM (1); overrides --sampler.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same images."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--out", default="grid.png", show_default=True, type=click.Path(path_type=Path), help="A PNG file.")
 def sample(
@@ -98,10 +100,14 @@ def sample(
 
 @cli.command()
 @click.argument("checkpoint")
-@click.option("-n", "--number", "n", default=2000, show_default=True, type=click.IntRange(min=500))
+@click.option(
+    "-n", "--number", "n", default=2000, show_default=True, type=click.IntRange(min=500), help="How many images."
+)
 @click.option("--steps", default=50, show_default=True, type=click.IntRange(min=1), help="Network calls an image.")
 @click.option("--eta", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="0 is DDIM, 1 is DDPM.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same images."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--save", is_flag=True, help="Write the figures into the checkpoint's recipe.json.")
 def evaluate(checkpoint: str, n: int, steps: int, eta: float, seed: int, device: str, save: bool) -> None:

@@ -28,7 +28,7 @@ def density(ax: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int = 16
     x = torch.linspace(left, right, resolution, dtype=torch.float64)
     y = torch.linspace(low, high, resolution, dtype=torch.float64)
     points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
-    p = log_prob(points).exp().reshape(resolution, resolution)
+    p = log_prob(points).exp().reshape(resolution, resolution).numpy()
     ax.imshow(p, origin="lower", extent=(left, right, low, high), cmap="Blues", interpolation="bilinear", vmin=0)
 
 

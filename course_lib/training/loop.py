@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
+from course_lib import __version__
 from course_lib.data import Split, check_images, load
 from course_lib.paths import RUNS, shorten
 from course_lib.training import checkpoint
@@ -98,7 +99,6 @@ class Run:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.generator = torch.Generator(self.device)
         self.bf16 = has_bf16(self.device)
-        self.good = self.saved = self.step
 
     def __iter__(self) -> Iterator[Progress]:
         total, since, begun = torch.zeros((), device=self.device), self.step, time.perf_counter()
@@ -162,7 +162,8 @@ class Run:
         if self.out is None or self.step == 0 or not self.accelerator.is_main_process:
             return None
         training = {"model": self.raw.state_dict(), "optimizer": self.optimizer.state_dict()}
-        card = {"torch": torch.__version__.split("+")[0], "device": self.device.type, "bf16": self.bf16}
+        torch_version = torch.__version__.split("+")[0]
+        card = {"version": __version__, "torch": torch_version, "device": self.device.type, "bf16": self.bf16}
         return checkpoint.save(self.out, self.step, self.recipe, self.averaged.module.state_dict(), training, card)
 
     def _average(self, averaged: list[torch.Tensor], current: list[torch.Tensor], _n: torch.Tensor) -> None:

@@ -141,7 +141,8 @@ except ModuleNotFoundError as error:
 
 
 LAYERS = [
-    {"paths", "data", "exact", "agree"},
+    {"paths"},
+    {"data", "exact", "agree"},
     {"diffusion", "nets"},
     {"models"},
     {"training"},
