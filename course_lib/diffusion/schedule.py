@@ -98,7 +98,7 @@ class NoiseSchedule:
     def _look_up(self, name: str, t: int | float | Tensor, like: Tensor | None) -> Tensor:
         t = self._check(t)
         if t.is_floating_point():
-            log_alpha_bar = _hermite(self._log_alpha_bar, self._slope, t.double())
+            log_alpha_bar = _hermite(self._log_alpha_bar, self._slope, t.cpu().double())
             return spread(log_alpha_bar.exp().sqrt() if name == "signal" else (-log_alpha_bar.expm1()).sqrt(), like)
         return spread(self._table(name, t.device, like)[t], like)
 
@@ -148,7 +148,6 @@ def _monotone_slopes(y: Tensor) -> Tensor:
 
 
 def _hermite(y: Tensor, slope: Tensor, t: Tensor) -> Tensor:
-    y, slope = y.to(t.device), slope.to(t.device)
     i = t.detach().long().clamp(0, len(y) - 2)
     u = t - i
     return (

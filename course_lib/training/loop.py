@@ -162,6 +162,8 @@ class Run:
         if self.out is None or self.step == 0 or not self.accelerator.is_main_process:
             return None
         training = {"model": self.raw.state_dict(), "optimizer": self.optimizer.state_dict()}
+        if not all(weights.isfinite().all() for weights in training["model"].values()):
+            raise self._diverged("the weights became NaN or infinite")
         torch_version = torch.__version__.split("+")[0]
         card = {"version": __version__, "torch": torch_version, "device": self.device.type, "bf16": self.bf16}
         return checkpoint.save(self.out, self.step, self.recipe, self.averaged.module.state_dict(), training, card)
@@ -174,13 +176,15 @@ class Run:
     def _finite(self, loss: torch.Tensor) -> float:
         loss = self.accelerator.gather(loss).mean().item()
         if not math.isfinite(loss):
-            kept = checkpoint.newest(self.out) if self.out else None
-            stands = f"the last good checkpoint is {shorten(kept)}" if kept else "no checkpoint was written before"
-            raise TrainingDiverged(
-                f"the loss became {loss} by step {self.step} of {self.recipe.name}; {stands}. "
-                f"Try a lower rate than {self.recipe.rate:g}"
-            )
+            raise self._diverged(f"the loss became {loss}")
         return loss
+
+    def _diverged(self, what: str) -> TrainingDiverged:
+        kept = checkpoint.newest(self.out) if self.out else None
+        stands = f"the last good checkpoint is {shorten(kept)}" if kept else "no checkpoint was written before"
+        return TrainingDiverged(
+            f"{what} by step {self.step} of {self.recipe.name}; {stands}. Try a lower rate than {self.recipe.rate:g}"
+        )
 
     def _found(self, resume: bool) -> Path | None:
         found = checkpoint.newest(self.out) if self.out else None
@@ -206,7 +210,9 @@ def train(recipe: Recipe, out: Path | None = None, **options) -> Run:
     with tqdm(total=recipe.steps, initial=run.step, desc=recipe.name, unit="step", disable=hidden) as bar:
         try:
             for progress in run:
-                bar.set_postfix_str(f"loss {progress.loss:.4f}, {progress.images_per_second:,.0f} images/s")
+                bar.set_postfix_str(
+                    f"loss {progress.loss:.4f}, rate {progress.rate:.1e}, {progress.images_per_second:,.0f} images/s"
+                )
                 bar.update(progress.step - bar.n)
         except KeyboardInterrupt:
             where = f"; go on from {shorten(run.out)} with resume" if run.out else ""

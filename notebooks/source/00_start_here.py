@@ -206,7 +206,7 @@ watch = show.live(
     "Five squares: a round cloud of points before training turns, over 4,000 steps, into two clean "
     "interleaved half moons."
 )
-history = [(0, noise, 0.0)]
+history, losses = [(0, noise, 0.0)], []
 watch(draw(history))
 
 for step in range(1, 4001):
@@ -216,8 +216,9 @@ for step in range(1, 4001):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    losses.append(loss.item())
     if step in (100, 500, 1500, 4000):
-        history.append((step, snapshot(), loss.item()))
+        history.append((step, snapshot(), sum(losses[-100:]) / 100))
         watch(draw(history))
 
 # %% [markdown]
