@@ -66,7 +66,7 @@ ready = doctor.examine()
 r"""
 ## 2 · From noise to digits
 
-The data: 1,797 real handwritten digits of $8\times 8$ pixels with 17 grey levels, collected in 1998. Small enough to
+The data: 1,797 real handwritten digits of $8\times 8$ pixels with 17 grey levels, published in 1998. Small enough to
 train on with a laptop, real enough that everything which matters happens. Every picture of the course is a tensor with
 values in $[-1, 1]$, channels first.
 """
