@@ -36,7 +36,7 @@ def swiss_roll(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """One spiral of one and a half turns; the label counts its half turns."""
     u = _rand(n, generator).sqrt()
     angle = math.pi * (1.5 + 3 * u)
-    points = torch.stack([angle * angle.cos(), angle * angle.sin()], 1) / 7.2
+    points = torch.stack([angle * angle.cos(), angle * angle.sin()], 1) / 7.2 - torch.tensor([0.404, 0.088])
     return _jitter(points, 0.06, generator), (3 * u).long().clamp(max=2)
 
 

@@ -54,7 +54,7 @@ def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], trainin
     """
     final, partial = run / f"step-{step:06d}", run / f".step-{step:06d}.partial"
     try:
-        if final.exists() and _damage(final) is None:
+        if (final / TRAINING).is_file() and _damage(final) is None:
             return _point_to(final)
         buffer = io.BytesIO()
         torch.save(training, buffer)
@@ -62,7 +62,8 @@ def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], trainin
         contents = {MODEL: save_safetensors(model), TRAINING: buffer.getvalue()}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         contents[CARD] = _as_text({"recipe": recipe.as_json(), "step": step, **card, "sha256": hashes})
-        shutil.rmtree(partial, ignore_errors=True)
+        for left_over in run.glob(".step-*.partial"):
+            shutil.rmtree(left_over, ignore_errors=True)
         partial.mkdir(parents=True)
         for name, content in contents.items():
             _write_synced(partial / name, content)
@@ -76,23 +77,30 @@ def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], trainin
             f"could not write the checkpoint {shorten(final)}: {error.strerror or error}. Checkpoints written before "
             "it are untouched: make room, or choose another folder, and resume"
         ) from error
-    for old in numbered(run)[2:]:
+    older = [folder for folder in numbered(run) if _step_of(folder) < step]
+    for old in older[1:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
 
 
 def numbered(run: Path) -> list[Path]:
     """The run's checkpoints, newest first."""
-    return sorted((p for p in run.glob("step-*") if p.is_dir()), reverse=True)
+    folders = [p for p in run.glob("step-*") if p.is_dir() and p.name.removeprefix("step-").isdigit()]
+    return sorted(folders, key=_step_of, reverse=True)
 
 
-def newest(run: Path) -> Path | None:
-    """The newest whole checkpoint of a run; None where there is none. A damaged one is passed over with a warning."""
+def newest(run: Path, to_resume: bool = False) -> Path | None:
+    """The newest whole checkpoint of a run; None where there is none. A damaged one is passed over with a warning.
+
+    to_resume: one without the optimizer's state is passed over too, where another has it.
+    """
     pointer, folders = run / LATEST, numbered(run)
-    if pointer.is_file() and (named := run / pointer.read_text().strip()) in folders:
+    if pointer.is_file() and (named := run / pointer.read_text(errors="replace").strip()) in folders:
         folders = [named, *[f for f in folders if f != named]]
+    needs_training = to_resume and any((f / TRAINING).is_file() for f in folders)
     for folder in folders:
-        if (damage := _damage(folder)) is None:
+        lacking = f"{TRAINING} is missing" if needs_training and not (folder / TRAINING).is_file() else None
+        if (damage := lacking or _damage(folder)) is None:
             return folder
         warnings.warn(f"{shorten(folder)} is damaged ({damage}); falling back to the one before it", stacklevel=2)
     return None
@@ -125,7 +133,8 @@ def load_trained(where: str | Path) -> Trained:
     try:
         model.load_state_dict(load_safetensors((folder / MODEL).read_bytes()))
     except (RuntimeError, SafetensorError, OSError) as error:
-        raise CheckpointError(f"the weights in {shorten(folder)} don't fit its recipe: {error}") from error
+        why = " ".join(str(error).split("\n")[:2])
+        raise CheckpointError(f"the weights in {shorten(folder)} don't fit its recipe: {why}") from error
     return Trained(recipe, model.eval().requires_grad_(False), card.pop("step"), folder, card)
 
 
@@ -164,15 +173,23 @@ def _read_card(folder: Path) -> dict[str, Any]:
 def _damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
-        hashes = _read_card(folder)["sha256"]
-        for name, expected in hashes.items():
+        card = _read_card(folder)
+        if folder.name.startswith("step-") and card["step"] != _step_of(folder):
+            return f"{CARD} says step {card['step']}"
+        for name, expected in card["sha256"].items():
             if name == TRAINING and not (folder / name).exists():
                 continue  # a shipped model is a checkpoint without it
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
                 return f"{name} is not what was written"
-    except (OSError, KeyError, CheckpointError) as error:
+    except KeyError as missing:
+        return f"{CARD} lacks {missing}"
+    except (OSError, CheckpointError) as error:
         return str(error)
     return None
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def _point_to(final: Path) -> Path:

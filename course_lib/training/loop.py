@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
@@ -64,7 +65,7 @@ class Run:
         save_every: int = 250,
     ):
         self.recipe, self.out, self.every, self.save_every = recipe, Path(out) if out else None, every, save_every
-        self.accelerator = Accelerator(cpu=pick_device(device) == "cpu")
+        self.accelerator = _accelerator(pick_device(device))
         self.device = self.accelerator.device
         if recipe.batch % self.accelerator.num_processes:
             raise ValueError(
@@ -72,7 +73,9 @@ class Run:
             )
         found = self._found(resume)
 
-        data = data or load(recipe.data).train
+        data = load(recipe.data).train if data is None else data
+        if len(data) == 0:
+            raise ValueError(f"there are no training images of {recipe.data!r}")
         check_images(data.x0, f"the training images of {recipe.data!r}")
         self.x0, self.label = data.x0.to(self.device), data.label.to(self.device)
 
@@ -127,8 +130,9 @@ class Run:
         except TrainingDiverged:
             raise
         except BaseException:  # Ctrl-C, or the notebook stopped iterating: keep what there is
-            if math.isfinite(total.item()):
-                self.save()
+            if math.isfinite(total.item()) and self._weights_are_finite():
+                with _finish_before_interrupt():
+                    self.save()
             raise
 
     def _train_step(self) -> torch.Tensor:
@@ -159,11 +163,11 @@ class Run:
 
     def save(self) -> Path | None:
         """Write a checkpoint of the present step into `out`."""
+        if not self._weights_are_finite():
+            raise self._diverged("the weights became NaN or infinite")
         if self.out is None or self.step == 0 or not self.accelerator.is_main_process:
             return None
         training = {"model": self.raw.state_dict(), "optimizer": self.optimizer.state_dict()}
-        if not all(weights.isfinite().all() for weights in training["model"].values()):
-            raise self._diverged("the weights became NaN or infinite")
         torch_version = torch.__version__.split("+")[0]
         card = {"version": __version__, "torch": torch_version, "device": self.device.type, "bf16": self.bf16}
         return checkpoint.save(self.out, self.step, self.recipe, self.averaged.module.state_dict(), training, card)
@@ -179,6 +183,9 @@ class Run:
             raise self._diverged(f"the loss became {loss}")
         return loss
 
+    def _weights_are_finite(self) -> bool:
+        return all(bool(weights.isfinite().all()) for weights in self.raw.parameters())
+
     def _diverged(self, what: str) -> TrainingDiverged:
         kept = checkpoint.newest(self.out) if self.out else None
         stands = f"the last good checkpoint is {shorten(kept)}" if kept else "no checkpoint was written before"
@@ -187,7 +194,7 @@ class Run:
         )
 
     def _found(self, resume: bool) -> Path | None:
-        found = checkpoint.newest(self.out) if self.out else None
+        found = checkpoint.newest(self.out, to_resume=resume) if self.out else None
         if found and not resume:
             raise checkpoint.CheckpointError(
                 f"{shorten(self.out)} already holds a run ({found.name}): resume it (--resume), or train into another "
@@ -242,6 +249,18 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+
+
+def _accelerator(device: str) -> Accelerator:
+    """Accelerate keeps the first device that a process asked for; a notebook may change its mind."""
+    try:
+        accelerator = Accelerator(cpu=device == "cpu")
+        if accelerator.device.type == device:
+            return accelerator
+    except ValueError:  # it was another one before
+        pass
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(cpu=device == "cpu")
 
 
 def _seed(*numbers: int) -> int:

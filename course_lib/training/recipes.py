@@ -73,7 +73,8 @@ def unet_denoiser(
     schedule: str = "cosine", target: str = "v", weight: str = "none", T: int = 1000, **net: Any
 ) -> Denoiser:
     """A U-Net that learns to denoise; `net` are the arguments of UNet."""
-    return Denoiser(UNet(**net), SCHEDULES[schedule](T), TARGETS[target], WEIGHTS[weight])
+    process = _choose(SCHEDULES, schedule, "schedule")(T)
+    return Denoiser(UNet(**net), process, _choose(TARGETS, target, "target"), _choose(WEIGHTS, weight, "weight"))
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"unet-denoiser": unet_denoiser, "classifier": Classifier}
@@ -124,9 +125,16 @@ def recipe_named(name: str) -> Recipe:
 
 def build(recipe: Recipe) -> nn.Module:
     """The recipe's model, with fresh weights from its seed; PyTorch's global generator is left as it was."""
+    make = _choose(MODELS, recipe.model, "model")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return MODELS[recipe.model](**recipe.options)
+        torch.default_generator.manual_seed(recipe.seed)
+        return make(**recipe.options)
+
+
+def _choose(choices: dict[str, Any], name: str, kind: str) -> Any:
+    if name not in choices:
+        raise ValueError(f"there is no {kind} {name!r}; choose one of: {', '.join(choices)}")
+    return choices[name]
 
 
 def _jsonable(value: Any) -> Any:
