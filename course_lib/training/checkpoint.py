@@ -131,10 +131,18 @@ def load_trained(where: str | Path) -> Trained:
     recipe = Recipe.from_json(card.pop("recipe"))
     model = build(recipe)
     try:
-        model.load_state_dict(load_safetensors((folder / MODEL).read_bytes()))
-    except (RuntimeError, SafetensorError, OSError) as error:
-        why = " ".join(str(error).split("\n")[:2])
-        raise CheckpointError(f"the weights in {shorten(folder)} don't fit its recipe: {why}") from error
+        weights = load_safetensors((folder / MODEL).read_bytes())
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"the weights in {shorten(folder)} can't be read: {error}") from error
+    ours = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    theirs = {name: tuple(value.shape) for name, value in weights.items()}
+    if different := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
+        name = different[0]
+        raise CheckpointError(
+            f"the weights in {shorten(folder)} don't fit its recipe: {len(different)} differ, the first is {name} "
+            f"(there {theirs.get(name, 'missing')}, here {ours.get(name, 'missing')})"
+        )
+    model.load_state_dict(weights)
     return Trained(recipe, model.eval().requires_grad_(False), card.pop("step"), folder, card)
 
 
