@@ -25,7 +25,7 @@ def _pick(n: int, classes: int, generator: Generator) -> Tensor:
 
 
 def moons(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Two interleaved half circles."""
+    """Two interleaved half circles, stretched to equal variance."""
     label, angle = _pick(n, 2, generator), math.pi * _rand(n, generator)
     upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1)
     points = torch.where(label[:, None] == 0, upper, -upper)

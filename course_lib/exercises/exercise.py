@@ -106,12 +106,28 @@ class Exercise:
         )
         raise NotYet(f"{what} is {_shown(found, expected)} and should be {formula} = {_shown(expected, found)}{cause}")
 
+    def mixture(self, found: Any, x: Tensor, eps: Tensor, of: str) -> tuple[Tensor, Tensor]:
+        """The two numbers with which an answer is (first) x + (second) eps, as it must be; `of` names x in messages."""
+        found = as_numbers(found)
+        self.require(found is not None, "the answer should be a tensor")
+        self.require(
+            found.shape == x.shape,
+            f"the answer has the shape {tuple(found.shape)} and should have {of}'s {tuple(x.shape)}",
+        )
+        self.require(found.isfinite().all(), "the answer holds NaN: is a root taken of something negative?")
+        first, second = torch.linalg.lstsq(torch.stack([x, eps], dim=1), found[:, None]).solution[:, 0].unbind()
+        self.require(
+            (found - first * x - second * eps).abs().max() < 1e-4,
+            f"the answer holds something beside {of} and the given eps: do you draw noise of your own?",
+        )
+        return first, second
+
     def examine(self, answer: Any) -> Verdict:
         """Check an answer; it never raises, whatever the answer does."""
         if is_stub(answer):
             return Verdict(attempted=False, right=False)
         try:
-            self._check(answer)
+            self._check(_guarded(answer))
         except NotYet as problem:
             return Verdict(True, False, str(problem))
         except Exception as error:
@@ -134,6 +150,20 @@ class Exercise:
     def reference(self) -> Any:
         """The reference solution itself."""
         return self._solution
+
+
+def _guarded(answer: Any) -> Any:
+    """The answer, called with copies so that it may work in place, and with a word on a forgotten return."""
+    if not callable(answer):
+        return answer
+
+    def call(*arguments: Any) -> Any:
+        result = answer(*(a.clone() if torch.is_tensor(a) else a for a in arguments))
+        if result is None:
+            raise NotYet("your function returns nothing: is its `return` missing?")
+        return result
+
+    return call
 
 
 def as_numbers(value: Any) -> Tensor | None:

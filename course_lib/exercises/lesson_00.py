@@ -26,6 +26,7 @@ def _(to_model_scale):
     levels = torch.arange(17).float()
     found = as_numbers(to_model_scale(levels))
     grey.require(found is not None, "the answer should be a tensor")
+    grey.require(found.shape == levels.shape, f"the answer should have the image's shape; it has {tuple(found.shape)}")
     grey.require_close(
         found, levels.double() / 8 - 1, "the scaled image", "a line through (0, -1) and (16, 1)",
         {
@@ -36,6 +37,11 @@ def _(to_model_scale):
             "that is for 8-bit images; these have the levels 0 … 16": levels / 127.5 - 1,
         },
     )  # fmt: skip
+    dark = levels[3:11].reshape(2, 4)
+    grey.require(
+        torch.allclose(as_numbers(to_model_scale(dark)), dark.double() / 8 - 1),
+        "that depends on the other pixels of the image: 16 becomes 1, whether or not it occurs in it",
+    )
 
 
 @grey.wrong("maps to 0 … 1")
@@ -80,9 +86,7 @@ def _(noisy):
     generator = torch.Generator().manual_seed(0)
     x0, eps = torch.randn(2, 500, generator=generator, dtype=torch.float64)
     for signal in (0.8, 0.3):
-        x_t = as_numbers(noisy(x0, eps, signal))
-        mix.require(x_t is not None and x_t.shape == x0.shape, "the answer should be a tensor of x0's shape")
-        factors = torch.linalg.lstsq(torch.stack([x0, eps], 1), x_t[:, None]).solution[:, 0]
+        factors = mix.mixture(noisy(x0, eps, signal), x0, eps, of="x0")
         mix.require_close(factors[0], signal, "the factor of x0", "signal", {
             "its square: signal multiplies x0 as it is": signal**2,
             "the two factors exchanged?": (1 - signal**2) ** 0.5,
@@ -91,6 +95,8 @@ def _(noisy):
             "the two factors should add up to 1 when squared, not as they are": 1 - signal,
             "that is the noise's variance; a sample is scaled by its square root": 1 - signal**2,
             "noise at full strength?": 1.0,
+            "signal itself has to be squared under the root": (1 - signal) ** 0.5,
+            "eps with its sign turned?": -((1 - signal**2) ** 0.5),
         })  # fmt: skip
 
 
@@ -183,7 +189,7 @@ def _(best_guess):
     )
     guess.require_close(found, x0.mean(0), "the picture", "the mean over all digits, pixel by pixel", {
         "the median makes the mean absolute difference smallest, not the squared one": x0.median(0).values,
-        "that is a mean over the wrong axis: the guess should be the same for every digit": x0.mean((1, 2, 3)).mean(),
+        "that is the mean over all pixels too: each pixel has a mean of its own": x0.mean().expand(1, 8, 8),
         "an empty grey picture: all pixels 0": torch.zeros(1, 8, 8),
         "that is one of the digits": x0[0],
     }, rtol=1e-3)  # fmt: skip

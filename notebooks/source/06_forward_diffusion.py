@@ -209,7 +209,7 @@ show.figure(
     "at t = 300 its outlines can only just be seen.",
 )
 
-fig = show.strip([walk(digits.train.x0[3], stops)], stops, size=1.5)
+fig = show.strip([walk(digits.train.x0[2], stops)], stops, size=1.5)
 show.figure(
     fig, "A handwritten digit under the same six amounts of noise: at t = 150 it can be read, at t = 500 no more."
 )
@@ -343,7 +343,9 @@ power of the signal over that of the noise, for pixels of variance 1. Return the
 
 
 # %%
-def noise_takes_over(alpha_bar): ...  # your code
+def noise_takes_over(alpha_bar):
+    # your code
+    ...
 
 
 check("06.1", noise_takes_over)
@@ -358,7 +360,9 @@ Turn the kernel into code: given `x0` of any shape, `t` (one whole number), nois
 
 
 # %%
-def q_sample(x0, t, eps, alpha_bar): ...  # your code
+def q_sample(x0, t, eps, alpha_bar):
+    # your code
+    ...
 
 
 check("06.2", q_sample)
@@ -392,7 +396,9 @@ noise `eps`. What is left of $\mathbf x_s$, and how much noise is *new*?
 
 
 # %%
-def q_between(x_s, s, t, eps, alpha_bar): ...  # your code
+def q_between(x_s, s, t, eps, alpha_bar):
+    # your code
+    ...
 
 
 check("06.3", q_between)
@@ -530,7 +536,9 @@ schedule was made. Given `alpha_bar` for $t = 0, \dots, T$, return $\beta_1, \do
 
 
 # %%
-def betas_of(alpha_bar): ...  # your code
+def betas_of(alpha_bar):
+    # your code
+    ...
 
 
 check("06.4", betas_of)
@@ -634,7 +642,9 @@ Return the KL above for **each image** of a batch `x0` $(n, c, h, w)$, in bits: 
 
 
 # %%
-def prior_bits(x0, alpha_bar_T): ...  # your code
+def prior_bits(x0, alpha_bar_T):
+    # your code
+    ...
 
 
 check("06.5", prior_bits)
@@ -649,7 +659,9 @@ of `goal`. There is no formula for it; $\bar\alpha_T$ falls as the last $\beta$ 
 
 
 # %%
-def last_beta(T, first, goal): ...  # your code
+def last_beta(T, first, goal):
+    # your code
+    ...
 
 
 check("06.6", last_beta)
@@ -870,7 +882,9 @@ rule on two cases. Given tensors `x_t` and `x0` of zeros and ones, return the pr
 
 
 # %%
-def bit_posterior(x_t, x0, t, beta, alpha_bar): ...  # your code
+def bit_posterior(x_t, x0, t, beta, alpha_bar):
+    # your code
+    ...
 
 
 check("06.7", bit_posterior)

@@ -37,8 +37,8 @@ def test_each_wrong_answer_fails_with_a_message_of_its_own(exercise):
 def test_the_stub_in_the_notebook_is_not_attempted_and_is_checked(exercise):
     source = SOURCES[exercise.name[:2]]
     cell = next(c for c in source.split("# %%") if f'check("{exercise.name}"' in c)
-    stub = re.search(r"^def .*\n    \.\.\.  # your code$", cell, re.MULTILINE)
-    assert stub, "the stub should be `def …:` over `...  # your code`"
+    stub = re.search(r"^def .*\n    # your code\n    \.\.\.$", cell, re.MULTILINE)
+    assert stub, "the stub should be `def …:` over `# your code` and `...`"
     space = {}
     exec(stub.group(), space)
     name = re.search(rf'check\("{exercise.name}", (\w+)\)', cell).group(1)
@@ -153,3 +153,42 @@ def test_an_expected_value_is_compared_in_shape_and_for_nan():
     assert "NaN" in exercise.examine(torch.tensor([1.0, float("nan")])).message
     assert exercise.examine(torch.tensor([2.0, 2.0])).message.endswith("twice it?")
     assert exercise.examine(torch.ones(2)).right
+
+
+def test_an_answer_may_work_in_place_and_in_float32():
+    def in_place(x0, t, eps, alpha_bar):
+        x0 *= alpha_bar[t].sqrt()
+        return x0.add_((1 - alpha_bar[t]).sqrt() * eps)
+
+    def single(x0, t, eps, alpha_bar):
+        return (alpha_bar[t].sqrt() * x0 + (1 - alpha_bar[t]).sqrt() * eps).float()
+
+    def numpy(x0, t, eps, alpha_bar):
+        return (alpha_bar[t].sqrt() * x0 + (1 - alpha_bar[t]).sqrt() * eps).numpy()
+
+    assert all(exercise_named("06.2").examine(answer).right for answer in (in_place, single, numpy))
+
+
+def test_a_forgotten_return_is_said():
+    def forgets(levels):
+        levels = levels / 8 - 1
+
+    assert "return" in exercise_named("00.1").examine(forgets).message
+
+
+def test_an_answer_that_ignores_the_table_it_is_given_is_wrong():
+    from course_lib.diffusion import NoiseSchedule
+
+    table = NoiseSchedule.linear().alpha_bar
+
+    def q_sample(x0, t, eps, alpha_bar):
+        return table[t].sqrt() * x0 + (1 - table[t]).sqrt() * eps
+
+    assert "the table that your function is given" in exercise_named("06.2").examine(q_sample).message
+
+
+def test_a_root_of_something_negative_is_said():
+    def q_sample(x0, t, eps, alpha_bar):
+        return alpha_bar[t].sqrt() * x0 + ((1 - alpha_bar[t]) * eps).sqrt()
+
+    assert "NaN" in exercise_named("06.2").examine(q_sample).message
