@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: lab test notebooks install clean
+.PHONY: lab test notebooks install venv clean
 
 lab: install
 	@$(BIN)/course lab
@@ -22,11 +22,15 @@ install:
 
 .PHONY: $(INSTALLED)
 $(INSTALLED):
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"The course needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}. Install a newer one, or name it: make lab PYTHON=/path/to/python3.12")'
-	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); } || { echo "could not make $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE) --no-print-directory venv
 	@echo "installing the course's packages into $(VENV) (once; a few minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@cat pyproject.toml constraints.txt > $@
+
+venv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"The course needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}. Install a newer one, or name it: make lab PYTHON=/path/to/python3.12")'
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "could not make $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

@@ -1,6 +1,7 @@
 """`course …`: everything that can be done without a notebook. An error is one line and an exit code other than 0."""
 
 import dataclasses
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -54,6 +55,7 @@ def train(
     from course_lib.training.loop import default_folder
     from course_lib.training.loop import train as run_recipe
 
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a stopped container keeps its work
     chosen = recipe_named(recipe)
     changes = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
     chosen = dataclasses.replace(chosen, **changes)

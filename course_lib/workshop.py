@@ -19,18 +19,19 @@ def open_lab(arguments: list[str]) -> int:
     command = [
         sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}",
         f"--LabApp.default_url=/lab/tree/{START.relative_to(ROOT).as_posix()}",
-        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
-        "--LabApp.news_url=",
+        f"--LabApp.app_settings_dir={ROOT / 'course_lib' / 'lab'}",  # no news, no search for updates
     ]  # fmt: skip
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         command.append("--no-browser")
         print(
             "no screen here: open the URL that follows in a browser (for a server, through `ssh -L 8888:127.0.0.1:8888`)"
         )
-    try:
-        return subprocess.call(command + arguments)
-    except KeyboardInterrupt:
-        return 0
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # a container's only user; the server is on loopback, behind its token
+    sys.stdout.flush()
+    if os.name == "posix":  # JupyterLab takes this process's place, and with it Ctrl-C and the signals
+        os.execv(sys.executable, command + arguments)
+    return subprocess.call(command + arguments)
 
 
 def run_tests(arguments: list[str]) -> int:
@@ -97,10 +98,9 @@ def _execute(source: Path, target: Path) -> bool:
     from nbclient.exceptions import CellExecutionError
 
     notebook = jupytext.read(source)
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    filters = {"cell_metadata_filter": "tags,slideshow,-all", "notebook_metadata_filter": "kernelspec,-all"}
+    notebook.metadata = {"jupytext": filters, "kernelspec": kernel}
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i:03d}"
     client = NotebookClient(
@@ -110,6 +110,8 @@ def _execute(source: Path, target: Path) -> bool:
     start, peak = time.perf_counter(), None
     try:
         with client.setup_kernel():
+            reply = client.wait_for_reply(client.kc.kernel_info())
+            notebook.metadata["language_info"] = reply["content"]["language_info"]
             for i, cell in enumerate(notebook.cells):
                 client.execute_cell(cell, i)
             peak = _peak_memory(client)

@@ -138,7 +138,7 @@ def _download(path: Path, source: IdxSource, file: IdxFile) -> None:
                 Path(fetched).replace(path)
                 return
             except (DataError, OSError, ValueError) as error:
-                reasons.append(f"{mirror}: {error}")
+                reasons.append(f"{mirror}: {str(error).rpartition('Caused by ')[2]}")
     raise DataError(
         f"could not download {path.name}; without a network, put the four IDX files of {source.name} into a folder and "
         "name it in COURSE_DATA. Tried " + " | ".join(reasons)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from course_lib.data import Dataset
 from course_lib.metrics.frechet import frechet_draws
-from course_lib.training.checkpoint import Trained, load_trained
+from course_lib.training.checkpoint import CheckpointError, Trained, load_trained
 
 SAMPLES, DRAWS = 500, 10
 
@@ -22,6 +22,11 @@ class Features:
 
     @property
     def reference(self) -> float:
+        if "reference" not in self.trained.card:
+            name = self.trained.recipe.name
+            raise CheckpointError(
+                f"{name} has no reference distance yet: measure it by `course evaluate {name} --save`"
+            )
         return self.trained.card["reference"]["fd"]
 
     def __call__(self, x0: Tensor) -> Tensor:

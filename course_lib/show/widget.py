@@ -44,6 +44,9 @@ def widget(draw: Callable[..., Figure], alt: str, **controls) -> None:
         show_png(picture(), f"{alt} Now with {state}.", identity, update=True)
 
     for control in controls.values():
+        control.style.description_width = "initial"
         control.observe(redraw, names="value")
-    display(VBox(list(controls.values())))
+    bundle = VBox(list(controls.values()))._repr_mimebundle_()
+    names = ", ".join(control.description for control in controls.values())
+    display({**bundle, "text/plain": f"Run this cell to move: {names}."}, raw=True)
     show_png(picture(), alt, identity)

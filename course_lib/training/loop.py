@@ -222,7 +222,7 @@ def train(recipe: Recipe, out: Path | None = None, **options) -> Run:
                 )
                 bar.update(progress.step - bar.n)
         except KeyboardInterrupt:
-            where = f"; go on from {shorten(run.out)} with resume" if run.out else ""
+            where = f"; resume it in {shorten(run.out)} (--resume)" if run.out else ""
             bar.write(f"stopped after step {run.step} of {recipe.steps}: the model is usable{where}")
     return run
 
