@@ -20,7 +20,7 @@ def photos() -> Dataset:
         from sklearn.datasets import load_sample_image
 
         pixels = np.stack([load_sample_image(f"{name}.jpg") for name in AUTHORS])
-    except (ModuleNotFoundError, ImportError) as missing:
+    except ImportError as missing:
         raise ModuleNotFoundError("the photos need two packages: `pip install scikit-learn pillow`") from missing
 
     x0 = torch.from_numpy(pixels).float().permute(0, 3, 1, 2) / 127.5 - 1

@@ -52,7 +52,7 @@ class Exercise:
         REGISTRY[name] = self
 
     def solution(self, answer: Any) -> Any:
-        """Decorate the reference solution, or name a value."""
+        """Decorate the reference solution."""
         self._solution = answer
         return answer
 
@@ -61,10 +61,8 @@ class Exercise:
         self._check = check
         return check
 
-    def wrong(self, how: str, *value: Any) -> Callable[[Any], Any]:
-        """Decorate a plausible wrong answer, or name a wrong value after what is wrong with it."""
-        if value:
-            self.wrong_answers[how] = value[0]
+    def wrong(self, how: str) -> Callable[[Any], Any]:
+        """Decorate a plausible wrong answer; `how` says what is wrong with it."""
 
         def keep(answer: Any) -> Any:
             self.wrong_answers[how] = answer
@@ -141,8 +139,6 @@ class Exercise:
 
     def source(self) -> str:
         """The reference solution as text."""
-        if not callable(self._solution):
-            return repr(self._solution)
         lines = textwrap.dedent(inspect.getsource(self._solution)).splitlines()
         return "\n".join(line for line in lines if not line.startswith("@"))
 

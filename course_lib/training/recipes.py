@@ -58,23 +58,10 @@ class Recipe:
         return self.options["channels"], self.options["size"], self.options["size"]
 
 
-def min_snr_v(snr: torch.Tensor, ceiling: float = 5.0) -> torch.Tensor:
-    """Weights for a v-loss that cap the weight on nearly clean images: min(snr, ceiling) / (snr + 1).
-
-    (Hang et al. 2023, "Efficient diffusion training via min-SNR weighting"; lesson 07)
-    """
-    return snr.clamp(max=ceiling) / (snr + 1)
-
-
-WEIGHTS = {"none": None, "min-snr-v": min_snr_v}
-
-
-def unet_denoiser(
-    schedule: str = "cosine", target: str = "v", weight: str = "none", T: int = 1000, **net: Any
-) -> Denoiser:
+def unet_denoiser(schedule: str = "cosine", target: str = "v", T: int = 1000, **net: Any) -> Denoiser:
     """A U-Net that learns to denoise; `net` are the arguments of UNet."""
     process = _choose(SCHEDULES, schedule, "schedule")(T)
-    return Denoiser(UNet(**net), process, _choose(TARGETS, target, "target"), _choose(WEIGHTS, weight, "weight"))
+    return Denoiser(UNet(**net), process, _choose(TARGETS, target, "target"))
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"unet-denoiser": unet_denoiser, "classifier": Classifier}

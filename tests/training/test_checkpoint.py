@@ -28,14 +28,6 @@ IMAGES = 2 * torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 DATA = Split(IMAGES, torch.zeros(32, dtype=torch.long))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny_run(out, recipe=TINY, **options):
     return Run(recipe, out, device="cpu", data=DATA, **{"every": 1, "save_every": SAVE_EVERY, **options})
 

@@ -40,14 +40,6 @@ EYE = Recipe(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(autouse=True)
 def ctrl_c_interrupts():
     """As in a terminal: a process that was started in the background may have been told to ignore it."""

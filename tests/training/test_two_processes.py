@@ -58,14 +58,6 @@ torch.distributed.destroy_process_group()
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def free_port():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
