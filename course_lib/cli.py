@@ -135,6 +135,19 @@ def evaluate(checkpoint: str, n: int, steps: int, eta: float, seed: int, device:
 
 
 @cli.command()
+@click.argument("name")
+def record(name: str) -> None:
+    """Make again the measurements that lessons 07 to 09 plot, in data/results. Minutes to an hour each.
+
+    NAME: bound-digits, ablations-digits, samplers-digits or likelihood-digits.
+    """
+    from course_lib.experiments import record as run_experiment
+    from course_lib.paths import shorten
+
+    click.echo(f"wrote {shorten(run_experiment(name))}")
+
+
+@cli.command()
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def lab(arguments: tuple[str, ...]) -> None:
     """Open the course in JupyterLab, on this machine only. ARGUMENTS go to JupyterLab (after --)."""

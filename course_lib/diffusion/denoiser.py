@@ -23,7 +23,7 @@ class Denoiser(nn.Module):
     """A network, a schedule and a target: `forward` is the training loss, `predict` serves the samplers.
 
     net(x_t, t) or net(x_t, t, cond): x_t (batch, …), t (batch,) in 0 … T; it answers in x_t's shape.
-    weight(snr): a factor for each image's loss, a function of the signal-to-noise ratio at its t; None is 1.
+    weight(t): a factor for each image's loss, (batch,) in 1 … T to (batch,); None is 1, Ho et al.'s L_simple.
     (Ho et al. 2020, algorithm 1 and eq. 14; lessons 07 and 08)
     """
 
@@ -55,7 +55,7 @@ class Denoiser(nn.Module):
         x_t = self.schedule.q_sample(x0, t, eps)
         y = self.target.of(x0, eps, self.schedule.signal(t, x0), self.schedule.noise(t, x0))
         error = (self._ask(x_t, t, cond).to(y.dtype) - y).square().flatten(1).mean(1)
-        return (error if self.weight is None else error * self.weight(self.schedule.snr(t).to(error))).mean()
+        return (error if self.weight is None else error * self.weight(t).to(error)).mean()
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(x0, eps) as the network sees them. x_t: (batch, …); t: one time or one for each image."""

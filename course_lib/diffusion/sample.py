@@ -36,10 +36,7 @@ def sample(
     variance: the noise that DDPM adds back, beta_tilde (the true posterior's) or beta (Ho et al. 2020, sec. 3.2).
     Raises ValueError where the times don't fall or leave 0 … T, or eta is outside 0 … 1.
     """
-    if len(times) < 2 or any(s >= t for t, s in pairwise(times)):
-        raise ValueError(f"times must fall, and be at least two; got {_shortened(times)}")
-    if times[0] > denoiser.schedule.T or times[-1] < 0:
-        raise ValueError(f"times must lie in 0 … {denoiser.schedule.T}; got {_shortened(times)}")
+    check_times(times, denoiser.schedule)
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie in 0 … 1 (0 is DDIM, 1 is DDPM); got {eta}")
 
@@ -77,6 +74,14 @@ def step(
         return mean
     sigma = eta * {"beta_tilde": beta_tilde, "beta": beta}[variance].sqrt()
     return mean + sigma.to(x0) * torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+
+
+def check_times(times: Sequence[int | float], schedule: NoiseSchedule) -> None:
+    """Raises ValueError where the times don't fall, or leave 0 … T."""
+    if len(times) < 2 or any(s >= t for t, s in pairwise(times)):
+        raise ValueError(f"times must fall, and be at least two; got {_shortened(times)}")
+    if times[0] > schedule.T or times[-1] < 0:
+        raise ValueError(f"times must lie in 0 … {schedule.T}; got {_shortened(times)}")
 
 
 def last(states: Iterable[State]) -> Tensor:

@@ -57,6 +57,13 @@ class NoiseSchedule:
         """The signal-to-noise ratio alpha_bar / (1 - alpha_bar); infinite at t = 0 (Kingma et al. 2021, eq. 2)."""
         return (self.signal(t, like) / self.noise(t, like)) ** 2
 
+    def rates(self, t: int | float | Tensor, like: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """d signal / dt and d noise / dt at real t, for ODEs and SDEs; noise rises infinitely fast at t = 0 (lesson 09)."""
+        t = self._check(t)
+        fall = spread(_hermite_slope(self._log_alpha_bar, self._slope, t.cpu().double()), like)
+        signal, noise = (self._look_up(name, t.double(), like) for name in ("signal", "noise"))
+        return 0.5 * fall * signal, -0.5 * fall * signal**2 / noise
+
     def q_sample(self, x0: Tensor, t: int | float | Tensor, eps: Tensor) -> Tensor:
         """x_t from x_0 in one jump: signal(t) x0 + noise(t) eps (Ho et al. 2020, eq. 4; lesson 06).
 
@@ -153,4 +160,12 @@ def _hermite(y: Tensor, slope: Tensor, t: Tensor) -> Tensor:
     return (
         y[i] * (1 + 2 * u) * (1 - u) ** 2 + slope[i] * u * (1 - u) ** 2
         + y[i + 1] * u**2 * (3 - 2 * u) - slope[i + 1] * u**2 * (1 - u)
+    )  # fmt: skip
+
+
+def _hermite_slope(y: Tensor, slope: Tensor, t: Tensor) -> Tensor:
+    i = t.detach().long().clamp(0, len(y) - 2)
+    u = t - i
+    return (
+        (y[i + 1] - y[i]) * 6 * u * (1 - u) + slope[i] * (1 - u) * (1 - 3 * u) - slope[i + 1] * u * (2 - 3 * u)
     )  # fmt: skip

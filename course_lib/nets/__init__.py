@@ -1,7 +1,18 @@
 """The networks. Lesson 08 builds the U-Net block by block."""
 
+from course_lib.nets.ablations import ABLATIONS
 from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample, sinusoids
 from course_lib.nets.mlp import MLP
 from course_lib.nets.unet import UNet
 
-__all__ = ["MLP", "Attention", "Downsample", "ResidualBlock", "TimeEmbedding", "UNet", "Upsample", "sinusoids"]
+__all__ = [
+    "ABLATIONS",
+    "MLP",
+    "Attention",
+    "Downsample",
+    "ResidualBlock",
+    "TimeEmbedding",
+    "UNet",
+    "Upsample",
+    "sinusoids",
+]

@@ -29,7 +29,7 @@ class TimeEmbedding(nn.Module):
         self.layers = nn.Sequential(nn.Linear(width, out), nn.SiLU(), nn.Linear(out, out))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.layers(sinusoids(t, self.width))
+        return self.layers(sinusoids(t, self.width).to(self.layers[0].weight.dtype))
 
 
 class ResidualBlock(nn.Module):

@@ -91,9 +91,13 @@ class UNet(nn.Module):
         h = _apply(self.middle, h, time)
         for layers in self.up:
             if not isinstance(layers[0], Upsample):
-                h = torch.cat([h, skips.pop()], dim=1)
+                h = torch.cat([h, self.across(skips.pop())], dim=1)
             h = _apply(layers, h, time)
         return self.last(F.silu(self.norm(h)))
+
+    def across(self, h: Tensor) -> Tensor:
+        """What a skip connection carries from the way down to the way up: everything."""
+        return h
 
 
 def _apply(layers: nn.ModuleList, h: Tensor, time: Tensor) -> Tensor:

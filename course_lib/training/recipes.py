@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from course_lib.diffusion import TARGETS, Denoiser, NoiseSchedule
+from course_lib.diffusion import TARGETS, BoundWeight, Denoiser, NoiseSchedule
 from course_lib.models import Classifier
-from course_lib.nets import UNet
+from course_lib.nets import ABLATIONS, UNet
 
 SCHEDULES = {"linear": NoiseSchedule.linear, "cosine": NoiseSchedule.cosine}
 
@@ -58,25 +58,39 @@ class Recipe:
         return self.options["channels"], self.options["size"], self.options["size"]
 
 
-def unet_denoiser(schedule: str = "cosine", target: str = "v", T: int = 1000, **net: Any) -> Denoiser:
-    """A U-Net that learns to denoise; `net` are the arguments of UNet."""
+def unet_denoiser(
+    schedule: str = "cosine",
+    target: str = "v",
+    T: int = 1000,
+    weight: str = "simple",
+    without: str | None = None,
+    **net: Any,
+) -> Denoiser:
+    """A U-Net that learns to denoise; `net` are the arguments of UNet.
+
+    weight: "simple" (each t counts the same) or "bound" (each counts as in the variational bound; lesson 07).
+    without: a part to leave out, a name in ABLATIONS (lesson 08).
+    """
     process = _choose(SCHEDULES, schedule, "schedule")(T)
-    return Denoiser(UNet(**net), process, _choose(TARGETS, target, "target"))
+    target = _choose(TARGETS, target, "target")
+    weights = _choose({"simple": None, "bound": BoundWeight(process, target)}, weight, "weight")
+    unet = UNet if without is None else _choose(ABLATIONS, without, "ablation")
+    return Denoiser(unet(**net), process, target, weights)
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"unet-denoiser": unet_denoiser, "classifier": Classifier}
 
+
+def _digits(name: str, **changes: Any) -> Recipe:
+    """The digits' diffusion model, with other options where they are given."""
+    options = {"channels": 1, "size": 8, "width": 32, "multipliers": [1, 2], "attention": [4]}
+    return Recipe(name, data="digits", model="unet-denoiser", options=options | changes, steps=1500, rate=2e-3)
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
-            name="ddpm-digits",
-            data="digits",
-            model="unet-denoiser",
-            options={"channels": 1, "size": 8, "width": 32, "multipliers": [1, 2], "attention": [4]},
-            steps=1500,
-            rate=2e-3,
-        ),
+        _digits("ddpm-digits"),
         Recipe(
             name="ddpm-mnist",
             data="mnist",
@@ -87,6 +101,12 @@ RECIPES = {
             warmup=200,
             ema=0.999,
         ),
+        # Lesson 07: one network, trained on L_simple and on the bound itself, as Ho et al. compared them.
+        _digits("ddpm-digits-simple", schedule="linear", target="eps"),
+        _digits("ddpm-digits-bound", schedule="linear", target="eps", weight="bound"),
+        # Lesson 08: ddpm-digits with one part taken out.
+        *(_digits(f"ddpm-digits-without-{part}", without=part) for part in ABLATIONS),
+        _digits("ddpm-digits-half-width", width=16),
         Recipe(
             name="features-digits", data="digits", model="classifier", options={"channels": 1, "size": 8}, labels=True,
             steps=1500, batch=128, rate=2e-3, weight_decay=0.05,

@@ -147,6 +147,7 @@ LAYERS = [
     {"models"},
     {"training"},
     {"metrics"},
+    {"experiments"},
     {"show", "exercises", "doctor", "workshop"},
     {"cli"},
 ]

@@ -1,0 +1,158 @@
+"""The variational bound on -log p(x_0), term by term, in nats. Lesson 07 derives every line.
+
+-log p(x_0) <= L_T + L_{T-1} + … + L_1 + L_0                                      (Ho et al. 2020, eq. 5)
+
+`sigma2` is the variance of p(x_{t-1} | x_t), a table of T + 1 numbers: `fixed_variance`, or `best_variance`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from course_lib.diffusion.denoiser import Predictor
+from course_lib.diffusion.schedule import NoiseSchedule, spread
+from course_lib.diffusion.target import Target
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The bound of one image after the other, in nats: prior L_T, steps L_{T-1} + … + L_1, decoder L_0; each (batch,).
+
+    `steps` is an unbiased estimate (Monte Carlo over t and x_t). dim: numbers in an image.
+    """
+
+    prior: Tensor
+    steps: Tensor
+    decoder: Tensor
+    dim: int
+
+    @property
+    def bits_per_dim(self) -> Tensor:
+        """The whole bound, (batch,), in bits for each number of an image."""
+        return (self.prior + self.steps + self.decoder) / (self.dim * math.log(2))
+
+
+def bound(
+    denoiser: Predictor, x0: Tensor, levels: int, sigma2: Tensor, generator: Generator | None = None, draws: int = 10
+) -> Bound:
+    """The bound on -log P(x_0) for images of `levels` grey levels in [-1, 1], from `draws` times for each image.
+
+    x0: (batch, …). L_t falls about like 1/t, so t is drawn with p(t) proportional to 1/t, stratified over the batch, and
+    each term divided by p(t): the same mean as with uniform t, with a fraction of the variance (lesson 07).
+    """
+    schedule = denoiser.schedule
+    many = x0.repeat(draws, *[1] * (x0.ndim - 1))
+    p = 1 / torch.arange(2, schedule.T + 1, device=x0.device)
+    p = p / p.sum()
+    stratum = torch.randperm(len(many), generator=generator, device=x0.device)
+    u = (stratum + torch.rand(len(many), generator=generator, device=x0.device)) / len(many)
+    row = torch.searchsorted(p.cumsum(0), u).clamp(max=len(p) - 1)
+    steps = (step_term(denoiser, many, row + 2, sigma2, generator) / p[row]).reshape(draws, len(x0)).mean(0)
+    decoder = decoder_term(denoiser, x0, levels, sigma2, generator)
+    return Bound(prior_term(schedule, x0), steps, decoder, x0[0].numel())
+
+
+def prior_term(schedule: NoiseSchedule, x0: Tensor) -> Tensor:
+    """L_T = KL(q(x_T | x_0) | N(0, I)), in closed form; (batch,)."""
+    remains = schedule.alpha_bar[-1].to(x0)
+    return 0.5 * (remains * (x0**2 - 1) - torch.log1p(-remains)).flatten(1).sum(1)
+
+
+def step_term(
+    denoiser: Predictor, x0: Tensor, t: int | Tensor, sigma2: Tensor, generator: Generator | None = None
+) -> Tensor:
+    """L_{t-1} = KL(q(x_{t-1} | x_t, x_0) | p(x_{t-1} | x_t)) at one random x_t an image; t in 2 … T; (batch,)."""
+    t = torch.as_tensor(t, device=x0.device).expand(len(x0))
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+    with torch.no_grad():
+        x0_hat = denoiser.predict(denoiser.schedule.q_sample(x0, t, eps), t)[0]
+    return step_kl(denoiser.schedule, t, (x0 - x0_hat).flatten(1).square().sum(1), x0[0].numel(), sigma2)
+
+
+def step_kl(schedule: NoiseSchedule, t: Tensor, square: Tensor, dim: int, sigma2: Tensor) -> Tensor:
+    """That KL for a squared error |x_0 - x0_hat|^2 over `dim` numbers: two Gaussians, both isotropic.
+
+    KL = dim/2 (log(sigma2/beta_tilde) + beta_tilde/sigma2 - 1) + k^2 square / (2 sigma2),  k: x_0's factor in mu_tilde.
+    t, square: (batch,), t in 2 … T.
+    """
+    beta_tilde, k = (spread(values[t.cpu()], square) for values in _posterior_tables(schedule))
+    sigma2 = spread(sigma2[t.cpu()], square)
+    ratio = beta_tilde / sigma2
+    return 0.5 * dim * (ratio - 1 - ratio.log()) + k**2 * square / (2 * sigma2)
+
+
+def decoder_term(
+    denoiser: Predictor, x0: Tensor, levels: int, sigma2: Tensor, generator: Generator | None = None
+) -> Tensor:
+    """L_0 = -log P(x_0 | x_1) at one random x_1 an image; (batch,). P is `discretized` around mu(x_1)."""
+    t = torch.ones(len(x0), dtype=torch.long, device=x0.device)
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+    with torch.no_grad():
+        mu = denoiser.predict(denoiser.schedule.q_sample(x0, t, eps), t)[0]
+    return -discretized(x0, mu, sigma2[1].sqrt().item(), levels).flatten(1).sum(1)
+
+
+def discretized(x0: Tensor, mu: Tensor, sigma: float, levels: int) -> Tensor:
+    """log of the mass that N(mu, sigma^2) has in x0's bin (Ho et al. 2020, eq. 13); x0's shape.
+
+    The bins lie around `levels` values from -1 to 1; the first and the last reach to infinity.
+    """
+    half = 1 / (levels - 1)
+    x0, mu = x0.double(), mu.double()
+    right = ((x0 + half - mu) / sigma).masked_fill(x0 > 1 - half, math.inf)
+    left = ((x0 - half - mu) / sigma).masked_fill(x0 < half - 1, -math.inf)
+    upper = left > 0  # there, both tails are near 1: look at them from the other side
+    low, high = torch.where(upper, -right, left), torch.where(upper, -left, right)
+    log_high = torch.special.log_ndtr(high)
+    return log_high + torch.log1p(-torch.exp(torch.special.log_ndtr(low) - log_high))
+
+
+def fixed_variance(schedule: NoiseSchedule, kind: Literal["beta", "beta_tilde"]) -> Tensor:
+    """sigma_t^2 for t = 0 … T: beta_t, or beta_tilde_t with beta_tilde_2 at t = 1, where it would be 0.
+
+    (Ho et al. 2020, sec. 3.2; Nichol and Dhariwal 2021, sec. 3.1)
+    """
+    if kind == "beta":
+        return schedule.beta
+    beta_tilde = _posterior_tables(schedule)[0].clone()
+    beta_tilde[1] = beta_tilde[2]
+    return beta_tilde
+
+
+def best_variance(schedule: NoiseSchedule, mean_square: Tensor) -> Tensor:
+    """The sigma_t^2 that makes the bound smallest: beta_tilde + k^2 E[(x_0 - x0_hat)^2] (Bao et al. 2022, theorem 1).
+
+    mean_square: the denoiser's mean squared error a pixel in x_0, at t = 0 … T.
+    """
+    beta_tilde, k = _posterior_tables(schedule)
+    return beta_tilde + k**2 * mean_square.to(k)
+
+
+def _posterior_tables(schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
+    """beta_tilde and x_0's factor in mu_tilde, of q(x_{t-1} | x_t, x_0); entry 0 is unused."""
+    before = torch.cat([schedule.alpha_bar.new_ones(1), schedule.alpha_bar[:-1]])
+    now = torch.cat([schedule.alpha_bar.new_zeros(1), schedule.alpha_bar[1:]])
+    return schedule.beta * (1 - before) / (1 - now), before.sqrt() * schedule.beta / (1 - now)
+
+
+class BoundWeight:
+    """lambda_t: what the squared error of a target weighs in the bound at time t.
+
+    L_{t-1} = lambda_t |y - y_hat|^2 + constant, for the variance sigma_t^2 = beta_t (Ho et al. 2020, eq. 12). As a weight
+    of a training loss it is divided by its mean over t, so that the learning rate can stay. (Lesson 07)
+    """
+
+    def __init__(self, schedule: NoiseSchedule, target: Target):
+        t = torch.arange(1, schedule.T + 1)
+        signal, noise = schedule.signal(t), schedule.noise(t)
+        c, d = target.coefficients(signal, noise)
+        k = _posterior_tables(schedule)[1][1:]
+        values = k**2 / (2 * schedule.beta[1:]) * (noise / (signal * d - noise * c)) ** 2
+        self.lambda_t = torch.cat([values.new_full((1,), math.nan), values])
+
+    def __call__(self, t: Tensor) -> Tensor:
+        """The weights, of mean 1 over t = 1 … T; t: (batch,)."""
+        return (self.lambda_t / self.lambda_t[1:].mean()).to(t.device)[t]

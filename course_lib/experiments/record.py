@@ -1,0 +1,46 @@
+"""Recorded results: each a JSON file in data/results that says by which command, version and machine it was made."""
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from course_lib import __version__
+from course_lib.experiments import ablations, bound, likelihood, samplers
+from course_lib.paths import RESULTS
+
+EXPERIMENTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "bound-digits": bound.measure,
+    "ablations-digits": ablations.measure,
+    "samplers-digits": samplers.measure,
+    "likelihood-digits": likelihood.measure,
+}
+
+
+def record(name: str) -> Path:
+    """Measure, and write data/results/NAME.json. Raises ValueError for an unknown name."""
+    if name not in EXPERIMENTS:
+        raise ValueError(f"there is no experiment {name!r}; choose one of: {', '.join(EXPERIMENTS)}")
+    values = EXPERIMENTS[name]()
+    made = {
+        "command": f"course record {name}",
+        "version": __version__,
+        "torch": torch.__version__.split("+")[0],
+        "machine": f"{platform.machine()} CPU, {torch.get_num_threads()} thread(s)",
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path, partial = RESULTS / f"{name}.json", RESULTS / f".{name}.partial"
+    partial.write_text(json.dumps(made | values, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def results(name: str) -> dict[str, Any]:
+    """What was recorded under this name. Raises ValueError where nothing was, saying how to make it."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        raise ValueError(f"nothing is recorded in data/results/{name}.json; measure it: course record {name}")
+    return json.loads(path.read_text(encoding="utf-8"))
