@@ -22,6 +22,6 @@ def trained(recipe: str) -> Trained:
 
 def rounded(values: Tensor | float, digits: int = 4) -> list | float:
     """A number, or a tensor as a list, to so many significant digits."""
-    if isinstance(values, Tensor):
+    if isinstance(values, Tensor) and values.ndim:
         return [rounded(value, digits) for value in values.tolist()]
-    return float(f"{values:.{digits}g}")
+    return float(f"{float(values):.{digits}g}")

@@ -1,5 +1,6 @@
 """The command line as a newcomer meets it: what it says, and what it says when something is wrong."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -64,6 +65,8 @@ def test_help_reads_well(course, command):
         (["sample", "features-digits"], "it makes no images"),
         (["evaluate", "ddpm-digits", "-n", "100"], "x>=500"),
         (["notebooks", "77"], "there is no lesson 77"),
+        (["record"], "Missing argument 'NAME'"),
+        (["record", "nonsense"], "there is no experiment 'nonsense'; choose one of: bound-digits, ablations-digits"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -119,6 +122,31 @@ def test_a_damaged_checkpoint_is_named(course, tmp_path):
     (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:-10])
     code, _, err = course("sample", tmp_path)
     assert code == 1 and "damaged: model.safetensors is not what was written" in err
+
+
+def test_record_measures_and_says_where_it_wrote(course, monkeypatch, tmp_path):
+    module = importlib.import_module("course_lib.experiments.record")
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
+    monkeypatch.setitem(module.EXPERIMENTS, "samplers-digits", lambda: {"found": 1})
+    code, out, _ = course("record", "samplers-digits")
+    assert code == 0 and "wrote results/samplers-digits.json" in out
+    assert json.loads((tmp_path / "results" / "samplers-digits.json").read_text(encoding="utf-8"))["found"] == 1
+
+
+def test_record_asks_in_one_line_for_the_models_it_needs(course, monkeypatch, tmp_path):
+    common = importlib.import_module("course_lib.experiments.common")
+    monkeypatch.setattr(common, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(common, "default_folder", lambda recipe: tmp_path / recipe.name)
+    code, _, err = course("record", "ablations-digits")
+    assert code == 1 and err.startswith("course: ddpm-digits has not been trained here") and err.count("\n") == 1
+    assert "course train ddpm-digits" in err
+
+
+def test_the_help_of_record_names_every_experiment(course):
+    from course_lib.experiments import EXPERIMENTS
+
+    _, out, _ = course("record", "--help")
+    assert all(name in out for name in EXPERIMENTS)
 
 
 def test_recipes_lists_all_and_what_is_shipped(course):

@@ -71,6 +71,72 @@ def test_the_slope_of_log_alpha_bar_has_no_kink_at_whole_times():
         assert sides[0] == pytest.approx(sides[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["linear", "cosine", "short"])
+def test_the_rates_are_the_slopes_of_signal_and_noise(name):
+    """By central differences; also at whole times, where two pieces of the curve meet, and near both ends."""
+    schedule = SCHEDULES[name]
+    T = schedule.T
+    t = torch.tensor([0.01, 0.4, 1.0, 1.5, T / 2, T - 1.0, T - 0.75, T - 0.01], dtype=torch.float64)
+    h = 1e-5
+    for function, found in zip((schedule.signal, schedule.noise), schedule.rates(t), strict=True):
+        torch.testing.assert_close(found, (function(t + h) - function(t - h)) / (2 * h), rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_rates_are_what_autograd_finds_on_both_sides_of_every_whole_time(name):
+    schedule = SCHEDULES[name]
+    whole = torch.arange(1, schedule.T, dtype=torch.float64)
+    t = torch.cat([whole - 1e-9, whole + 1e-9, whole + 0.3, torch.tensor([0.5, schedule.T - 1e-9]).double()])
+    t.requires_grad_(True)
+    for function, found in zip((schedule.signal, schedule.noise), schedule.rates(t), strict=True):
+        (slope,) = torch.autograd.grad(function(t).sum(), t)
+        torch.testing.assert_close(found, slope, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_rates_reach_both_ends(name):
+    schedule = SCHEDULES[name]
+    h = 1e-6
+    at_the_end = torch.tensor([schedule.T - 2 * h, schedule.T - h, schedule.T], dtype=torch.float64)
+    for function, found in zip((schedule.signal, schedule.noise), schedule.rates(schedule.T), strict=True):
+        a, b, c = function(at_the_end)
+        assert found.item() == pytest.approx(((3 * c - 4 * b + a) / (2 * h)).item(), rel=1e-3, abs=1e-9)
+    signal_rate, noise_rate = schedule.rates(0)
+    assert signal_rate.item() == pytest.approx(((schedule.signal(torch.tensor(h).double()) - 1) / h).item(), rel=1e-3)
+    assert noise_rate.item() == math.inf
+    assert schedule.rates(1e-6)[1] > 10 * schedule.rates(min(schedule.T, 1))[1] > 0
+
+
+def test_whole_times_and_real_ones_have_the_same_rates_which_come_as_the_images_do():
+    schedule, images = NoiseSchedule.linear(), torch.zeros(3, 1, 4, 4)
+    for whole, real in zip(
+        schedule.rates(torch.tensor([1, 500, 1000])), schedule.rates(torch.tensor([1.0, 500.0, 1000.0])), strict=True
+    ):
+        torch.testing.assert_close(whole, real, rtol=1e-12, atol=0)
+    one, each = schedule.rates(500, images), schedule.rates(torch.tensor([1, 500, 1000]), images)
+    assert all(rate.shape == () and rate.dtype == torch.float32 for rate in one)
+    assert all(rate.shape == (3, 1, 1, 1) and rate.dtype == torch.float32 for rate in each)
+    for a, b, c in zip(one, each, schedule.rates(500), strict=True):
+        assert a == b[1, 0, 0, 0] and a.item() == pytest.approx(c.item(), rel=1e-6)
+    with pytest.raises(ValueError, match=r"t must lie in 0 … 1000"):
+        schedule.rates(1000.5)
+
+
+def test_at_time_0_there_is_no_noise_not_even_a_negative_zero():
+    """1 / noise(0) and log snr(0) must be +inf: a step of DPM-Solver to t = 0 needs them."""
+    schedule = NoiseSchedule.linear()
+    for t in (0, 0.0, torch.tensor(0), torch.zeros((), dtype=torch.float64)):
+        assert schedule.noise(t) == 0 and not torch.signbit(schedule.noise(t))
+        assert (schedule.signal(t) / schedule.noise(t)).log() == math.inf
+
+
+def test_a_real_time_keeps_all_its_digits():
+    schedule = NoiseSchedule.linear()
+    exact = torch.tensor(500.1, dtype=torch.float64)
+    for function in (schedule.signal, schedule.noise, lambda t: schedule.rates(t)[0]):
+        assert function(500.1).item() == pytest.approx(function(exact).item(), rel=1e-14)
+
+
 def test_the_posterior_is_bayes_rule_on_a_grid():
     schedule, x0, x_t = NoiseSchedule.linear(50, 0.01, 0.3), 0.6, -0.4
     x = torch.linspace(-12, 12, 200_001, dtype=torch.float64)

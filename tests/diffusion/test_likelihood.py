@@ -1,0 +1,127 @@
+"""log q_t(x) by the flow, where the density is a formula."""
+
+import math
+
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+from torch import nn
+
+from course_lib.diffusion import Denoiser, NoiseSchedule, Oracle, V, log_likelihood, velocity
+from course_lib.exact import GaussianMixture
+
+LINEAR = NoiseSchedule.linear()
+MIXTURE = GaussianMixture(
+    [[-1.5, 0.5], [1.0, 1.0], [0.6, -1.4]],
+    torch.tensor([[[0.10, 0.06], [0.06, 0.09]], [[0.05, 0], [0, 0.2]], [[0.2, 0.0], [0.0, 0.02]]]),
+    torch.tensor([0.3, 0.3, 0.4]),
+)
+ORACLE = Oracle(MIXTURE, LINEAR)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def at(t):
+    return MIXTURE.noised(LINEAR.signal(t), LINEAR.noise(t))
+
+
+@pytest.mark.parametrize(("start", "points"), [(1.0, "of the mixture"), (20.5, "anywhere"), (600.0, "anywhere")])
+def test_with_the_exact_trace_it_is_the_density(start, points):
+    q = at(start)
+    x = q.sample(40, seeded()) if points == "of the mixture" else 2 * torch.randn(40, 2, generator=seeded()).double()
+    found = log_likelihood(ORACLE, x, start, "exact")
+    assert found.log_prob.shape == (40,)
+    assert (found.log_prob - q.log_prob(x)).abs().mean() < 0.01
+
+
+def test_a_gaussian_of_any_dimension_and_image_shape():
+    """dim independent numbers of variance S: log N(x; 0, signal^2 S + noise^2) each."""
+    oracle = Oracle(GaussianMixture(torch.zeros(1, 12), 0.3), LINEAR)
+    variance = (LINEAR.signal(10) ** 2 * 0.3 + LINEAR.noise(10) ** 2).item()
+    x = math.sqrt(variance) * torch.randn(3, 3, 2, 2, generator=seeded(), dtype=torch.float64)
+    expected = -0.5 * (x**2 / variance + math.log(2 * math.pi * variance)).flatten(1).sum(1)
+    for trace in ("exact", "hutchinson"):  # the Jacobian is a multiple of 1, so that every z is exact
+        found = log_likelihood(oracle, x, 10.0, trace)
+        assert found.x_T.shape == x.shape
+        torch.testing.assert_close(found.log_prob, expected, rtol=0, atol=1e-3)
+
+
+def test_hutchinsons_trace_is_the_exact_one_on_average():
+    x, copies = at(5.0).sample(3, seeded()), 400
+    exact = log_likelihood(ORACLE, x, 5.0, "exact", tolerance=1e-4).log_prob
+    found = log_likelihood(ORACLE, x.repeat(copies, 1), 5.0, "hutchinson", seeded(1), tolerance=1e-4).log_prob
+    found = found.reshape(copies, 3)
+    error = found.std(0) / math.sqrt(copies)
+    assert (error > 1e-3).all()  # else there would be nothing to average
+    assert ((found.mean(0) - exact).abs() < 4 * error + 1e-3).all()
+
+
+def test_each_image_has_its_own_z_of_signs_drawn_once_for_the_whole_way():
+    x = at(5.0).sample(1, seeded()).repeat(64, 1)
+    found = log_likelihood(ORACLE, x, 5.0, "hutchinson", seeded(1), tolerance=1e-4).log_prob
+    # in two dimensions z^T J z has two values, one for z_1 z_2 = 1 and one for -1; new signs on the way would give more
+    assert (found / 1e-6).round().unique().numel() == 2
+
+
+def test_the_latents_are_where_another_integrator_goes():
+    x = at(5.0).sample(4, seeded())
+
+    def slope(t, state):
+        t = torch.tensor(t, dtype=torch.float64)
+        return velocity(ORACLE, torch.from_numpy(state).reshape(4, 2), t).flatten().numpy()
+
+    other = solve_ivp(slope, (5.0, 1000.0), x.flatten().numpy(), method="RK45", rtol=1e-7, atol=1e-7)
+    found = log_likelihood(ORACLE, x, 5.0, "exact")
+    torch.testing.assert_close(found.x_T.flatten(), torch.from_numpy(other.y[:, -1]), rtol=0, atol=1e-3)
+
+
+def test_it_takes_fewer_calls_when_less_is_asked_for_and_counts_them():
+    calls = 0
+
+    class Counting(Oracle):
+        def predict(self, x_t, t, cond=None):
+            nonlocal calls
+            calls += 1
+            return super().predict(x_t, t)
+
+    x = at(5.0).sample(4, seeded())
+    loose = log_likelihood(Counting(MIXTURE, LINEAR), x, 5.0, tolerance=1e-2)
+    assert loose.calls == calls
+    tight = log_likelihood(ORACLE, x, 5.0, tolerance=1e-5)
+    assert 2 * loose.calls < tight.calls
+
+
+def test_a_networks_weights_get_no_gradients_and_images_stay_in_float32():
+    net = nn.Linear(2, 2)
+    denoiser = Denoiser(TakesTime(net), LINEAR, V)
+    x = torch.randn(5, 2, generator=seeded())
+    found = log_likelihood(denoiser, x, 5.0, generator=seeded(), tolerance=1e-3)
+    assert found.log_prob.dtype == found.x_T.dtype == torch.float32
+    assert not found.log_prob.requires_grad and not found.x_T.requires_grad and not x.requires_grad
+    assert net.weight.grad is None
+    with torch.no_grad():  # it needs gradients inside all the same
+        again = log_likelihood(denoiser, x, 5.0, generator=seeded(), tolerance=1e-3)
+    assert torch.equal(found.log_prob, again.log_prob)
+
+
+class TakesTime(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x_t, t):
+        return self.net(x_t).tanh() * (t / 1000)[:, None]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others():
+    x = at(5.0).sample(9, seeded())
+    a, b, c = (log_likelihood(ORACLE, x, 5.0, generator=seeded(s), tolerance=1e-2).log_prob for s in (3, 3, 4))
+    assert torch.equal(a, b) and not torch.allclose(a, c)
+
+
+@pytest.mark.parametrize("start", [0, 0.0, -1.0, 1000, 1200.0])
+def test_the_start_must_lie_between_the_singular_end_and_T(start):
+    with pytest.raises(ValueError, match="start must lie above 0 and below T = 1000; got"):
+        log_likelihood(ORACLE, torch.zeros(2, 2), start)
