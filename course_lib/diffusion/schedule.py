@@ -106,7 +106,7 @@ class NoiseSchedule:
         t = self._check(t)
         if t.is_floating_point():
             log_alpha_bar = _hermite(self._log_alpha_bar, self._slope, t.cpu().double())
-            return spread(log_alpha_bar.exp().sqrt() if name == "signal" else (-log_alpha_bar.expm1()).sqrt(), like)
+            return spread(log_alpha_bar.exp().sqrt() if name == "signal" else log_alpha_bar.expm1().abs().sqrt(), like)
         return spread(self._table(name, t.device, like)[t], like)
 
     def _table(self, name: str, device: torch.device, like: Tensor | None) -> Tensor:
@@ -115,7 +115,7 @@ class NoiseSchedule:
         key = (name, device, dtype)
         if key not in self._tables:
             log_alpha_bar = self._log_alpha_bar
-            values = log_alpha_bar.exp().sqrt() if name == "signal" else (-log_alpha_bar.expm1()).sqrt()
+            values = log_alpha_bar.exp().sqrt() if name == "signal" else log_alpha_bar.expm1().abs().sqrt()
             self._tables[key] = values.to(dtype).to(device)
         return self._tables[key]
 

@@ -43,9 +43,10 @@ def euler(denoiser: Predictor, x_T: Tensor, times: Sequence[float], cond: Tensor
 
 
 def heun(denoiser: Predictor, x_T: Tensor, times: Sequence[float], cond: Tensor | None = None) -> Iterator[State]:
-    """DDIM's step, then again with the mean of the eps at both of its ends; two calls a step, one for a last step to 0.
+    """DDIM's step, then again with the mean of the x0 at both of its ends; two calls a step, one for a last step to 0.
 
-    Of order 2 (Karras et al. 2022, algorithm 1). The times must fall.
+    Of order 2. Heun's method on d(x/noise) / d(signal/noise) = x0; with the mean of the eps, as in Karras et al. 2022,
+    algorithm 1, it is the same for small steps, but explodes where the signal is nearly 0. The times must fall.
     """
     schedule = denoiser.schedule
 
@@ -56,8 +57,8 @@ def heun(denoiser: Predictor, x_T: Tensor, times: Sequence[float], cond: Tensor 
                 x0, eps = denoiser.predict(x, t, cond)
                 if s > 0:
                     guess = schedule.signal(s, x) * x0 + schedule.noise(s, x) * eps
-                    eps = (eps + denoiser.predict(guess, s, cond)[1]) / 2
-                    x0 = (x - schedule.noise(t, x) * eps) / schedule.signal(t, x)
+                    x0 = (x0 + denoiser.predict(guess, s, cond)[0]) / 2
+                    eps = (x - schedule.signal(t, x) * x0) / schedule.noise(t, x)
                 x = schedule.signal(s, x) * x0 + schedule.noise(s, x) * eps
             yield State(s, x, x0, eps)
 
@@ -85,9 +86,8 @@ def dpm_solver(denoiser: Predictor, x_T: Tensor, times: Sequence[float], cond: T
                 h = log_snr(s) - log_snr(t)
                 first = x0_before is None or s == 0
                 ahead = x0 if first else x0 + (h / h_before / 2).to(x) * (x0 - x0_before)
-                x = (schedule.noise(s) / schedule.noise(t)).to(x) * x - (schedule.signal(s) * torch.expm1(-h)).to(
-                    x
-                ) * ahead
+                shrink, towards = schedule.noise(s) / schedule.noise(t), -schedule.signal(s) * torch.expm1(-h)
+                x = shrink.to(x) * x + towards.to(x) * ahead
                 x0_before, h_before = x0, h
             yield State(s, x, x0, eps)
 

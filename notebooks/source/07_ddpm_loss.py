@@ -719,7 +719,7 @@ computes that floor. A diffusion loss near 0 would be a sign of a bug, not of su
 
 </details>
 
-### Exercise 07.7 · Find the bug (20 minutes)
+### Exercise 07.6 · Find the bug (20 minutes)
 
 This step comes from a colleague. Its loss falls nicely to nearly 0, and the samples are grey noise. There are **two** bugs.
 
@@ -732,7 +732,7 @@ eps_hat = net(x_t, t)
 return ((eps_hat - eps).mean()) ** 2
 ```
 
-Write it again, without them. (It comes before 07.6, which belongs to section 8.)
+Write it again, without them.
 """
 
 
@@ -742,7 +742,7 @@ def training_step(net, x0, alpha_bar, generator):
     ...
 
 
-check("07.7", training_step)
+check("07.6", training_step)
 
 # %% [markdown]
 r"""
@@ -838,7 +838,7 @@ agree_mean("share of draws rounded to each level", rounded[:, None] == levels, b
 
 # %% [markdown]
 r"""
-### Exercise 07.6 · Seventeen grey levels (25 minutes)
+### Exercise 07.7 · Seventeen grey levels (25 minutes)
 
 Return the *log* of that mass for every entry of `x0`, for any number of `levels` spread evenly over $[-1, 1]$. `sigma` is a standard deviation.
 """
@@ -850,7 +850,7 @@ def log_decoder(x0, mu, sigma, levels):
     ...
 
 
-check("07.6", log_decoder)
+check("07.7", log_decoder)
 
 # %% [markdown]
 r"""

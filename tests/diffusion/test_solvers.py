@@ -72,13 +72,13 @@ def cdf(x, t, schedule=LINEAR):
     return norm.cdf(x.numpy(), q.mean[:, 0].numpy(), q.cov[:, 0, 0].sqrt().numpy()) @ q.weight.numpy()
 
 
-def carried(x, t, s):
+def carried(x, t, s, schedule=LINEAR):
     """Where the exact flow takes x (n, 1) from t to s: the point of q_s with as much mass to its left. By bisection."""
-    level = cdf(x, t)
+    level = cdf(x, t, schedule)
     low, high = torch.full_like(x, -8.0), torch.full_like(x, 8.0)
     for _ in range(60):
         middle = (low + high) / 2
-        left = torch.from_numpy(cdf(middle, s) < level)[:, None]
+        left = torch.from_numpy(cdf(middle, s, schedule) < level)[:, None]
         low, high = torch.where(left, middle, low), torch.where(left, high, middle)
     return (low + high) / 2
 
@@ -196,15 +196,27 @@ def test_a_euler_step_goes_along_the_velocity():
     torch.testing.assert_close(second.x_t, expected, rtol=0, atol=1e-12)
 
 
-def test_a_heun_step_is_the_trapezoid_in_the_noise_of_the_datas_scale():
-    """d(x/signal)/d sigma = eps, sigma = noise/signal (Karras et al. 2022, algorithm 1)."""
+def test_a_heun_step_is_the_trapezoid_in_signal_over_noise():
+    """d(x/noise) / d(signal/noise) = x0: Euler's step to s, then the mean of the slopes at both of its ends."""
     oracle, x, t, s = Oracle(MIXTURE, LINEAR), noise(6, 2), 700, 500
-    scaled = x / LINEAR.signal(t)
-    step = LINEAR.noise(s) / LINEAR.signal(s) - LINEAR.noise(t) / LINEAR.signal(t)
-    d = oracle.predict(x, t)[1]
-    ahead = oracle.predict(LINEAR.signal(s) * (scaled + step * d), s)[1]
-    expected = LINEAR.signal(s) * (scaled + step * (d + ahead) / 2)
+    scaled = x / LINEAR.noise(t)
+    step = LINEAR.signal(s) / LINEAR.noise(s) - LINEAR.signal(t) / LINEAR.noise(t)
+    slope = oracle.predict(x, t)[0]
+    ahead = oracle.predict(LINEAR.noise(s) * (scaled + step * slope), s)[0]
+    expected = LINEAR.noise(s) * (scaled + step * (slope + ahead) / 2)
     torch.testing.assert_close(last(heun(oracle, x, [t, s])), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["heun", "dpm_solver"])
+def test_few_steps_from_where_the_signal_is_nearly_0_do_not_explode(name):
+    """The cosine schedule ends at a signal of 5e-5, by which nothing may be divided."""
+    schedule = SCHEDULES["cosine"]
+    oracle, x_T = Oracle(BUMPS, schedule), noise(200, 1)
+    exact = carried(x_T, 1000, 0, schedule)
+    for steps in (3, 10):
+        found, ddims = (last(solver(oracle, x_T, schedule.times(steps))) for solver in (ODES[name], ddim))
+        assert found.abs().max() < 2.5
+        assert (found - exact).abs().mean() < (ddims - exact).abs().mean()
 
 
 @pytest.mark.parametrize("name", ["heun", "dpm_solver"])
@@ -340,7 +352,7 @@ def test_on_a_gaussian_langevin_steps_settle_at_the_variance_that_their_size_all
 
 
 def test_euler_maruyama_takes_one_noise_a_step_and_none_for_the_last():
-    oracle, x, generator = Oracle(MIXTURE, LINEAR), noise(6, 2), seeded(1)
+    oracle, x, generator = Oracle(MIXTURE, LINEAR), noise(20, 2), seeded(1)
     first, second = euler_maruyama(oracle, x, [200, 150, 0], seeded(1))
     log_signal = LINEAR.signal(
         torch.tensor([200 - 1e-4, 200 + 1e-4, 150 - 1e-4, 150 + 1e-4], dtype=torch.float64)
