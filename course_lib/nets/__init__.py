@@ -3,16 +3,10 @@
 from course_lib.nets.ablations import ABLATIONS
 from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample, sinusoids
 from course_lib.nets.mlp import MLP
+from course_lib.nets.summary import Stage, receptive_field, stages, way_down
 from course_lib.nets.unet import UNet
 
 __all__ = [
-    "ABLATIONS",
-    "MLP",
-    "Attention",
-    "Downsample",
-    "ResidualBlock",
-    "TimeEmbedding",
-    "UNet",
-    "Upsample",
-    "sinusoids",
-]
+    "ABLATIONS", "MLP", "Attention", "Downsample", "ResidualBlock", "Stage", "TimeEmbedding", "UNet", "Upsample",
+    "receptive_field", "sinusoids", "stages", "way_down",
+]  # fmt: skip
