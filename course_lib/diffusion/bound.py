@@ -45,12 +45,11 @@ def bound(
     """
     schedule = denoiser.schedule
     many = x0.repeat(draws, *[1] * (x0.ndim - 1))
-    p = 1 / torch.arange(2, schedule.T + 1, device=x0.device)
+    p = torch.cat([torch.zeros(2), 1 / torch.arange(2, schedule.T + 1)]).to(x0.device)
     p = p / p.sum()
-    stratum = torch.randperm(len(many), generator=generator, device=x0.device)
-    u = (stratum + torch.rand(len(many), generator=generator, device=x0.device)) / len(many)
-    row = torch.searchsorted(p.cumsum(0), u).clamp(max=len(p) - 1)
-    steps = (step_term(denoiser, many, row + 2, sigma2, generator) / p[row]).reshape(draws, len(x0)).mean(0)
+    t = schedule.draw_times(len(many), generator, x0.device, weight=p)
+    t = t[torch.randperm(len(t), generator=generator, device=x0.device)]
+    steps = (step_term(denoiser, many, t, sigma2, generator) / p[t]).reshape(draws, len(x0)).mean(0)
     decoder = decoder_term(denoiser, x0, levels, sigma2, generator)
     return Bound(prior_term(schedule, x0), steps, decoder, x0[0].numel())
 
@@ -138,21 +137,14 @@ def _posterior_tables(schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
     return schedule.beta * (1 - before) / (1 - now), before.sqrt() * schedule.beta / (1 - now)
 
 
-class BoundWeight:
-    """lambda_t: what the squared error of a target weighs in the bound at time t.
+def bound_weight(schedule: NoiseSchedule, target: Target) -> Tensor:
+    """lambda_t for t = 0 … T: what the squared error of a target weighs in the bound; entry 0 is 0.
 
-    L_{t-1} = lambda_t |y - y_hat|^2 + constant, for the variance sigma_t^2 = beta_t (Ho et al. 2020, eq. 12). As a weight
-    of a training loss it is divided by its mean over t, so that the learning rate can stay. (Lesson 07)
+    L_{t-1} = lambda_t |y - y_hat|^2 + constant, for the variance sigma_t^2 = beta_t (Ho et al. 2020, eq. 12; lesson 07).
     """
-
-    def __init__(self, schedule: NoiseSchedule, target: Target):
-        t = torch.arange(1, schedule.T + 1)
-        signal, noise = schedule.signal(t), schedule.noise(t)
-        c, d = target.coefficients(signal, noise)
-        k = _posterior_tables(schedule)[1][1:]
-        values = k**2 / (2 * schedule.beta[1:]) * (noise / (signal * d - noise * c)) ** 2
-        self.lambda_t = torch.cat([values.new_full((1,), math.nan), values])
-
-    def __call__(self, t: Tensor) -> Tensor:
-        """The weights, of mean 1 over t = 1 … T; t: (batch,)."""
-        return (self.lambda_t / self.lambda_t[1:].mean()).to(t.device)[t]
+    t = torch.arange(1, schedule.T + 1)
+    signal, noise = schedule.signal(t), schedule.noise(t)
+    c, d = target.coefficients(signal, noise)
+    k = _posterior_tables(schedule)[1][1:]
+    of_x0 = k**2 / (2 * schedule.beta[1:])
+    return torch.cat([of_x0.new_zeros(1), of_x0 * (noise / (signal * d - noise * c)) ** 2])

@@ -1,6 +1,5 @@
 """Whatever can say what x_0 and eps are in a given x_t: a network that learns it, or a distribution that knows it."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -23,7 +22,8 @@ class Denoiser(nn.Module):
     """A network, a schedule and a target: `forward` is the training loss, `predict` serves the samplers.
 
     net(x_t, t) or net(x_t, t, cond): x_t (batch, …), t (batch,) in 0 … T; it answers in x_t's shape.
-    weight(t): a factor for each image's loss, (batch,) in 1 … T to (batch,); None is 1, Ho et al.'s L_simple.
+    weight: how often each t is drawn in training, T + 1 numbers; None is equally often, Ho et al.'s L_simple. The
+    expected loss is that with a factor of weight[t], but rare large factors would make its gradient noisy.
     (Ho et al. 2020, algorithm 1 and eq. 14; lessons 07 and 08)
     """
 
@@ -32,7 +32,7 @@ class Denoiser(nn.Module):
         net: nn.Module,
         schedule: NoiseSchedule,
         target: Target = EPS,
-        weight: Callable[[Tensor], Tensor] | None = None,
+        weight: Tensor | None = None,
     ):
         super().__init__()
         self.net, self.schedule, self.target, self.weight = net, schedule, target, weight
@@ -54,8 +54,7 @@ class Denoiser(nn.Module):
         eps = drawn["eps"] if eps is None else eps
         x_t = self.schedule.q_sample(x0, t, eps)
         y = self.target.of(x0, eps, self.schedule.signal(t, x0), self.schedule.noise(t, x0))
-        error = (self._ask(x_t, t, cond).to(y.dtype) - y).square().flatten(1).mean(1)
-        return (error if self.weight is None else error * self.weight(t).to(error)).mean()
+        return (self._ask(x_t, t, cond).to(y.dtype) - y).square().flatten(1).mean(1).mean()
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(x0, eps) as the network sees them. x_t: (batch, …); t: one time or one for each image."""
@@ -64,7 +63,7 @@ class Denoiser(nn.Module):
 
     def draw(self, shape: tuple[int, ...], generator: Generator | None, device: torch.device) -> dict[str, Tensor]:
         """All that is random in one loss over a batch of this shape: the times and the noise."""
-        t = self.schedule.draw_times(shape[0], generator, device)
+        t = self.schedule.draw_times(shape[0], generator, device, self.weight)
         return {"t": t, "eps": torch.randn(shape, generator=generator, device=device)}
 
     def _ask(self, x_t: Tensor, t: Tensor, cond: Tensor | None) -> Tensor:

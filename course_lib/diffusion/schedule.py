@@ -61,7 +61,7 @@ class NoiseSchedule:
         """d signal / dt and d noise / dt at real t, for ODEs and SDEs; noise rises infinitely fast at t = 0 (lesson 09)."""
         t = self._check(t)
         fall = spread(_hermite_slope(self._log_alpha_bar, self._slope, t.cpu().double()), like)
-        signal, noise = (self._look_up(name, t.double(), like) for name in ("signal", "noise"))
+        signal, noise = (self._look_up(name, t.cpu().double(), like) for name in ("signal", "noise"))
         return 0.5 * fall * signal, -0.5 * fall * signal**2 / noise
 
     def q_sample(self, x0: Tensor, t: int | float | Tensor, eps: Tensor) -> Tensor:
@@ -93,14 +93,24 @@ class NoiseSchedule:
             raise ValueError(f"steps must lie in 1 … {self.T}; got {steps}")
         return torch.linspace(self.T, 0, steps + 1, dtype=torch.float64).round().int().tolist()
 
-    def draw_times(self, n: int, generator: Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
-        """n random times in 1 … T, one from each of n equal strata, so a batch always sees early and late ones.
+    def draw_times(
+        self,
+        n: int,
+        generator: Generator | None = None,
+        device: torch.device | str = "cpu",
+        weight: Tensor | None = None,
+    ) -> Tensor:
+        """n random times in 1 … T, rising, one from each of n equal strata, so a batch always sees early and late ones.
 
-        Each single t is uniform on 1 … T; together they vary less than independent draws, and so does the loss.
+        Each single t is uniform, or has a probability in proportion to weight[t], of T + 1 entries (entry 0 is ignored);
+        together they vary less than independent draws, and so does the loss (lesson 07).
         """
         within = torch.rand(n, generator=generator, device=device)
         stratum = torch.arange(n, device=device)
-        return ((stratum + within) * (self.T / n)).long().clamp(max=self.T - 1) + 1
+        if weight is None:
+            return ((stratum + within) * (self.T / n)).long().clamp(max=self.T - 1) + 1
+        reached = weight[1:].to(device=device, dtype=torch.float32).cumsum(0)
+        return torch.searchsorted(reached, (stratum + within) / n * reached[-1]).clamp(max=self.T - 1) + 1
 
     def _look_up(self, name: str, t: int | float | Tensor, like: Tensor | None) -> Tensor:
         t = self._check(t)
@@ -120,7 +130,7 @@ class NoiseSchedule:
         return self._tables[key]
 
     def _check(self, t: int | float | Tensor, first: int = 0) -> Tensor:
-        t = torch.as_tensor(t)
+        t = torch.as_tensor(t, dtype=torch.float64 if isinstance(t, float) else None)
         if t.device.type == "cpu" and not ((t >= first) & (t <= self.T)).all():
             raise ValueError(f"t must lie in {first} … {self.T}; got {t.min()} … {t.max()}")
         return t

@@ -106,8 +106,8 @@ def euler_maruyama(
 ) -> Iterator[State]:
     """The reverse SDE  dx = (-beta x/2 - beta score) dt + sqrt(beta) dw,  with beta(t) = -d log alpha_bar / dt.
 
-    corrections: steps of Langevin dynamics after each step, at the new time (predictor-corrector); r: their size, as
-    the share of noise in them (Song et al. 2021, eq. 6, algorithms 3 and 5). The step to t = 0 adds no noise.
+    corrections: steps of Langevin dynamics after each step, at the new time (predictor-corrector); r: their size, as in
+    `langevin_step` (Song et al. 2021, eq. 6, algorithms 3 and 5). The step to t = 0 adds no noise.
     """
     schedule = denoiser.schedule
 
@@ -138,7 +138,8 @@ def langevin_step(
 ) -> Tensor:
     """x + size score + sqrt(2 size) z, which leaves q_t as it is when the size goes to 0.
 
-    size = 2 (r noise)^2: then the step is about r times as long as the noise in x_t (Song et al. 2021, algorithm 5).
+    size = 2 (r noise)^2: then the part of the step that follows the score is about r times as long as the random part
+    (Song et al. 2021, algorithm 5, where r is a signal-to-noise ratio).
     """
     with torch.no_grad():
         size = 2 * (r * denoiser.schedule.noise(t, x)) ** 2
@@ -162,6 +163,8 @@ def encode(denoiser: Predictor, x0: Tensor, times: Sequence[float], cond: Tensor
                 x = schedule.signal(s, x) * x0_hat + schedule.noise(s, x) * eps
             yield State(s, x, x0_hat, eps)
 
+    if len(times) < 2 or any(s <= t for t, s in pairwise(times)):
+        raise ValueError(f"times must rise, and be at least two; got {list(times)}")
     check_times(list(reversed(times)), schedule)
     return walk()
 

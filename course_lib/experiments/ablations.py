@@ -11,6 +11,7 @@ from course_lib.diffusion import Denoiser
 from course_lib.experiments.common import rounded, trained
 from course_lib.metrics import generate, quality
 from course_lib.nets import ABLATIONS
+from course_lib.training import Trained
 
 MODELS = ("ddpm-digits", *(f"ddpm-digits-without-{part}" for part in ABLATIONS), "ddpm-digits-half-width")
 TIMES = tuple(range(25, 1000, 50))
@@ -18,11 +19,11 @@ TIMES = tuple(range(25, 1000, 50))
 
 def measure() -> dict[str, Any]:
     """For each model: weights, the held-out loss at several t, the FD ratio."""
-    return {"times": list(TIMES), "models": {name: _of(name) for name in MODELS}}
+    found = {name: trained(name) for name in MODELS}
+    return {"times": list(TIMES), "models": {name: _of(model) for name, model in found.items()}}
 
 
-def _of(name: str) -> dict[str, Any]:
-    found = trained(name)
+def _of(found: Trained) -> dict[str, Any]:
     return {
         "weights": sum(p.numel() for p in found.model.parameters()),
         "loss": rounded(loss_by_t(found.model, load("digits").held_out.x0, TIMES)),

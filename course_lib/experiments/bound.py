@@ -13,18 +13,19 @@ from course_lib.diffusion import Denoiser, best_variance, fixed_variance, step_k
 from course_lib.diffusion.bound import decoder_term, prior_term
 from course_lib.experiments.common import rounded, trained
 from course_lib.metrics import generate, quality
+from course_lib.training import Trained
 
 MODELS = ("ddpm-digits", "ddpm-digits-simple", "ddpm-digits-bound")
 
 
 def measure() -> dict[str, Any]:
     """For each model: its squared error at every t, its bound for three variances, its FD ratio."""
-    return {"models": {name: _of(name) for name in MODELS}}
+    found = {name: trained(name) for name in MODELS}
+    return {"models": {name: _of(name, model) for name, model in found.items()}}
 
 
-def _of(name: str) -> dict[str, Any]:
+def _of(name: str, found: Trained) -> dict[str, Any]:
     digits = load("digits")
-    found = trained(name)
     schedule, dim = found.model.schedule, digits.held_out.x0[0].numel()
     held_out = squared_errors(found.model, digits.held_out.x0, name)
     training = squared_errors(found.model, digits.train.x0[:250], f"{name}, training images")

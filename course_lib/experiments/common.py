@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from course_lib.paths import CHECKPOINTS
+from course_lib.paths import CHECKPOINTS, shorten
 from course_lib.training import Trained, load_trained, recipe_named
 from course_lib.training.loop import default_folder
 
@@ -15,8 +15,11 @@ def trained(recipe: str) -> Trained:
     if not folder.is_dir():
         raise ValueError(f"{recipe} has not been trained here; train it first: course train {recipe}")
     found = load_trained(folder)
-    if found.step < found.recipe.steps:
-        raise ValueError(f"{recipe} is not finished; go on with: course train {recipe} --resume")
+    if found.step < recipe_named(recipe).steps or found.recipe != recipe_named(recipe):
+        raise ValueError(
+            f"{shorten(folder)} holds {recipe} with {found.step} steps, seed {found.recipe.seed}, and not the finished recipe: "
+            f"go on with `course train {recipe} --resume`, or train it anew in an empty folder"
+        )
     return found
 
 

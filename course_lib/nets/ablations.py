@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from course_lib.nets.blocks import Attention
 from course_lib.nets.unet import UNet
 
 
@@ -21,10 +22,13 @@ class WithoutTime(UNet):
 
 
 class WithoutAttention(UNet):
-    """No pixel looks at another one but through convolutions; the `attention` of the options is ignored."""
+    """No pixel looks at another one but through convolutions, at whatever resolutions it was allowed to."""
 
-    def __init__(self, *args, attention: tuple[int, ...] = (), **options):  # noqa: ARG002
+    def __init__(self, *args, **options):
         super().__init__(*args, **options)
+        for part in (*self.down, *self.up):
+            if isinstance(part[-1], Attention):
+                del part[-1]
         self.middle[1] = nn.Identity()
 
 

@@ -23,7 +23,14 @@ def u_net(found: Sequence[Stage], title: str = "") -> Figure:
         y, height = row[size], 0.3 + 0.6 * size / sizes[0]
         ax.add_patch(Rectangle((i, y - height / 2), 0.62, height, color=COLOURS[KIND_COLOURS[stage.kind]]))
         if i == 0 or found[i - 1].shape[:2] != (channels, size):
-            ax.text(i + 0.31, y + height / 2 + 0.05, str(channels), ha="center", va="bottom", fontsize=12 if len(found) < 26 else 10)
+            ax.text(
+                i + 0.31,
+                y + height / 2 + 0.05,
+                str(channels),
+                ha="center",
+                va="bottom",
+                fontsize=12 if len(found) < 26 else 10,
+            )
 
     bottom = [stage.shape[1] for stage in found].index(sizes[-1])
     for size in sizes:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from course_lib.diffusion import TARGETS, BoundWeight, Denoiser, NoiseSchedule
+from course_lib.diffusion import TARGETS, Denoiser, NoiseSchedule, bound_weight
 from course_lib.models import Classifier
 from course_lib.nets import ABLATIONS, UNet
 
@@ -73,7 +73,7 @@ def unet_denoiser(
     """
     process = _choose(SCHEDULES, schedule, "schedule")(T)
     target = _choose(TARGETS, target, "target")
-    weights = _choose({"simple": None, "bound": BoundWeight(process, target)}, weight, "weight")
+    weights = _choose({"simple": None, "bound": bound_weight(process, target)}, weight, "weight")
     unet = UNet if without is None else _choose(ABLATIONS, without, "ablation")
     return Denoiser(unet(**net), process, target, weights)
 

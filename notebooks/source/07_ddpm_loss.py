@@ -32,8 +32,7 @@ from ipywidgets import FloatSlider, IntSlider
 from course_lib import data, show
 from course_lib.agree import agree, agree_mean
 from course_lib.diffusion import (
-    EPS, TARGETS, V, X0, BoundWeight, Denoiser, NoiseSchedule, Oracle, best_variance, bound, fixed_variance,
-    step_kl,
+    EPS, TARGETS, V, X0, Denoiser, NoiseSchedule, Oracle, best_variance, bound, bound_weight, fixed_variance, step_kl,
 )
 from course_lib.diffusion.bound import prior_term, step_term
 from course_lib.exact import GaussianMixture
@@ -596,14 +595,14 @@ answers = {"eps": eps_theta, "x0": x0_theta, "v": signal * eps_theta - noise * x
 terms = []
 for name, target in TARGETS.items():
     square = ((answers[name] - target.of(image, eps, signal, noise)) ** 2).sum()
-    lambda_t = BoundWeight(schedule, target).lambda_t[400]
+    lambda_t = bound_weight(schedule, target)[400]
     terms.append(lambda_t * square)
     print(f"{name:3} squared error {square:9.3f} · λ_t {lambda_t:.6f} = {terms[-1]:.5f} nats")
 agree("three targets, one term of the bound", torch.stack(terms), terms[0].expand(3), atol=1e-9)
 
 # %%
 t = torch.arange(1, 1001)
-lines = {name: BoundWeight(schedule, target).lambda_t[1:] for name, target in (("of ε", EPS), ("of x0", X0), ("of v", V))}
+lines = {name: bound_weight(schedule, target)[1:] for name, target in (("of ε", EPS), ("of x0", X0), ("of v", V))}
 ax = show.curves(t, lines, "t", r"$\lambda_t$ of the bound", log="y")
 ax.axhline(0.03, color=show.COLOURS["grey"], linewidth=1.2)
 ax.annotate("DDPM's loss: the same for all t", (430, 0.04), color="#555555")

@@ -140,8 +140,15 @@ Try to undo a convolution by the transposed one with the *same* weights, on a ph
 
 # %%
 weight = torch.randn(8, 1, 3, 3, generator=rng) / 3
-A = lambda x: F.conv2d(x, weight, stride=2, padding=1)
-A_transposed = lambda y: F.conv_transpose2d(y, weight, stride=2, padding=1, output_padding=1)
+
+
+def A(x):
+    return F.conv2d(x, weight, stride=2, padding=1)
+
+
+def A_transposed(y):
+    return F.conv_transpose2d(y, weight, stride=2, padding=1, output_padding=1)
+
 
 back = A_transposed(A(image))
 scale = (back * image).sum() / back.square().sum()

@@ -11,14 +11,14 @@ from torch.distributions import Normal, kl_divergence
 from course_lib.diffusion import (
     EPS,
     TARGETS,
-    X0,
     Bound,
-    BoundWeight,
     Denoiser,
     NoiseSchedule,
     Oracle,
+    V,
     best_variance,
     bound,
+    bound_weight,
     discretized,
     fixed_variance,
     step_kl,
@@ -363,7 +363,7 @@ class TestBoundWeight:
         wrong = target.of(x0, eps, signal, noise) - target.of(x0_hat, eps_hat, signal, noise)
         k = SCHEDULE.posterior(torch.ones_like(x0), torch.zeros_like(x0), t)[0][:, 0]
         expected = k**2 * (x0 - x0_hat).square().sum(1) / (2 * SCHEDULE.beta[t])
-        found = BoundWeight(SCHEDULE, target).lambda_t[t] * wrong.square().sum(1)
+        found = bound_weight(SCHEDULE, target)[t] * wrong.square().sum(1)
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=0)
         square = (x0 - x0_hat).square().sum(1)[1:]
         steps = step_kl(SCHEDULE, t[1:], square, 3, SCHEDULE.beta)
@@ -374,34 +374,31 @@ class TestBoundWeight:
         schedule = NoiseSchedule.linear()
         beta, alpha, alpha_bar = schedule.beta[1:], schedule.alpha[1:], schedule.alpha_bar[1:]
         expected = beta**2 / (2 * beta * alpha * (1 - alpha_bar))
-        torch.testing.assert_close(BoundWeight(schedule, EPS).lambda_t[1:], expected, rtol=1e-8, atol=0)
+        torch.testing.assert_close(bound_weight(schedule, EPS)[1:], expected, rtol=1e-8, atol=0)
 
-    @pytest.mark.parametrize("name", TARGETS)
-    def test_as_a_weight_its_mean_is_1(self, name):
-        weight = BoundWeight(SCHEDULE, TARGETS[name])
-        t = torch.arange(1, 101)
-        assert weight(t).mean().item() == pytest.approx(1, abs=1e-12)
-        assert (weight(t) > 0).all()
-        torch.testing.assert_close(weight(t) / weight(t)[0], weight.lambda_t[t] / weight.lambda_t[1])
-        torch.testing.assert_close(weight(torch.tensor([40, 3])), weight(t)[[39, 2]])
+    def test_a_denoiser_with_it_draws_each_t_as_often_as_it_weighs(self):
+        """In 100,000 draws each t's share is its weight's, within five binomial standard errors."""
+        weight = bound_weight(SCHEDULE, EPS)
+        denoiser = Denoiser(lambda x_t, t: 0 * x_t, SCHEDULE, EPS, weight)
+        t = denoiser.draw((100_000, 1), torch.Generator().manual_seed(0), torch.device("cpu"))["t"]
+        share, p = t.bincount(minlength=101) / 100_000, weight / weight.sum()
+        assert ((share - p).abs() <= 5 * (p * (1 - p) / 100_000).sqrt()).all() and share[0] == 0
 
-    def test_a_denoiser_weighs_its_loss_by_it(self):
-        x0, weight = images(2, (3,)), BoundWeight(SCHEDULE, X0)
-        t, eps = torch.tensor([3, 60]), images(2, (3,), 1)
-        loss = Denoiser(lambda x_t, t: 0 * x_t, SCHEDULE, X0, weight)(x0, t=t, eps=eps)
-        expected = (weight(t) * x0.square().mean(1)).mean()
-        assert loss.item() == pytest.approx(expected.item(), rel=1e-10)
+    def test_drawing_by_weight_has_the_mean_of_weighing(self):
+        """E over weighted t of a function = its weighted mean over all t; strata make it nearly exact."""
+        weight = bound_weight(SCHEDULE, V)
+        f = torch.arange(101).double().sqrt()
+        t = SCHEDULE.draw_times(200_000, torch.Generator().manual_seed(1), weight=weight)
+        assert f[t].mean().item() == pytest.approx(((weight * f).sum() / weight.sum()).item(), rel=1e-4)
 
 
 def test_the_recipe_for_the_bound_differs_from_the_simple_one_in_its_weight_alone():
     on_bound, simple, shipped = (
         build(recipe_named(name)) for name in ("ddpm-digits-bound", "ddpm-digits-simple", "ddpm-digits")
     )
-    assert isinstance(on_bound.weight, BoundWeight) and simple.weight is None and shipped.weight is None
+    assert simple.weight is None and shipped.weight is None
     assert on_bound.target is simple.target is EPS and shipped.target.name == "v"
-    torch.testing.assert_close(
-        on_bound.weight.lambda_t, BoundWeight(NoiseSchedule.linear(), EPS).lambda_t, equal_nan=True
-    )
+    torch.testing.assert_close(on_bound.weight, bound_weight(NoiseSchedule.linear(), EPS))
     assert torch.equal(on_bound.schedule.beta, simple.schedule.beta)
     for a, b in zip(on_bound.state_dict().values(), simple.state_dict().values(), strict=True):
         assert torch.equal(a, b)

@@ -66,12 +66,15 @@ def test_the_v_loss_is_the_eps_loss_times_1_plus_snr_over_snr():
     assert v_loss.item() == pytest.approx((eps_loss / signal**2).item(), rel=1e-10)
 
 
-def test_a_weight_multiplies_each_images_own_loss():
-    x0 = torch.ones(2, 3)
-    t, eps = torch.tensor([10, 900]), torch.stack([torch.ones(3), 2 * torch.ones(3)])
-    zero = Answers(lambda x_t, t: 0 * x_t)
-    weighted = Denoiser(zero, SCHEDULE, EPS, weight=lambda t: t / 100)(x0, t=t, eps=eps)
-    assert weighted.item() == pytest.approx((0.1 * 1 + 9.0 * 4) / 2, rel=1e-5)
+def test_a_weight_decides_how_often_a_time_is_drawn_and_leaves_the_loss_of_given_times_alone():
+    weight = torch.zeros(SCHEDULE.T + 1)
+    weight[[10, 900]] = torch.tensor([1.0, 3.0])
+    denoiser = Denoiser(Answers(lambda x_t, t: 0 * x_t), SCHEDULE, EPS, weight=weight)
+    t = denoiser.draw((400, 3), torch.Generator().manual_seed(0), torch.device("cpu"))["t"]
+    assert t.unique(return_counts=True)[0].tolist() == [10, 900]
+    assert t.unique(return_counts=True)[1].tolist() == [100, 300]
+    eps = torch.stack([torch.ones(3), 2 * torch.ones(3)])
+    assert denoiser(torch.ones(2, 3), t=torch.tensor([10, 900]), eps=eps).item() == pytest.approx((1 + 4) / 2)
 
 
 def test_no_network_beats_the_oracle():

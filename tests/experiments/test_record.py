@@ -98,7 +98,7 @@ class TestTrained:
         steps = iter(run)
         next(steps)
         steps.close()
-        with pytest.raises(ValueError, match=r"tiny is not finished; go on with: course train tiny --resume$"):
+        with pytest.raises(ValueError, match=r"holds tiny with 1 steps.*course train tiny --resume"):
             common.trained("tiny")
         list(Run(TINY, runs / "tiny", device="cpu", data=IMAGES, every=1, save_every=1, resume=True))
         assert common.trained("tiny").step == 2
