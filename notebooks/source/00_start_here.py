@@ -36,9 +36,9 @@ yourself, change it, break it. Nothing here can harm anything.
 | 04 | normalizing flows and energy-based models | 01 |
 | 05 | GANs: the minimax game | 01 |
 | **06** | **forward diffusion: from images to noise** | 02 |
-| 07 | the DDPM loss, derived | 03, 06 |
-| 08 | the U-Net | 07 |
-| 09 | sampling: DDPM, DDIM, scores and ODEs | 07 |
+| **07** | **the DDPM loss, derived** | 03, 06 |
+| **08** | **the U-Net** | 07 |
+| **09** | **sampling: DDPM, DDIM, scores and ODEs** | 07 |
 | 10 | latent diffusion | 03, 05, 09 |
 | 11 | conditional diffusion and guidance | 09, 10 |
 | 12 | text to image | 10, 11 |
@@ -47,7 +47,7 @@ yourself, change it, break it. Nothing here can harm anything.
 | 15 | the scoreboard: all models on one scale | 03–13 |
 | 16 | the debugging clinic | 09 |
 
-The lessons in bold are here; the others are being written. In a hurry to see diffusion? Take 00 and 06 first.
+The lessons in bold are here; the others are being written. In a hurry to see diffusion? Take 00, then 06 to 09.
 """
 
 # %% [markdown]
