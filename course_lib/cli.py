@@ -139,7 +139,7 @@ def evaluate(checkpoint: str, n: int, steps: int, eta: float, seed: int, device:
 def record(name: str) -> None:
     """Make again the measurements that lessons 07 to 09 plot, in data/results. Minutes to an hour each.
 
-    NAME: bound-digits, ablations-digits, samplers-digits or likelihood-digits.
+    NAME: bound-digits, ablations-digits, samplers-digits, seeds-digits or likelihood-digits.
     """
     from course_lib.experiments import record as run_experiment
     from course_lib.paths import shorten

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from course_lib import __version__
-from course_lib.experiments import ablations, bound, likelihood, samplers
+from course_lib.experiments import ablations, bound, likelihood, samplers, seeds
 from course_lib.paths import RESULTS
 
 EXPERIMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "bound-digits": bound.measure,
     "ablations-digits": ablations.measure,
     "samplers-digits": samplers.measure,
+    "seeds-digits": seeds.measure,
     "likelihood-digits": likelihood.measure,
 }
 
