@@ -65,10 +65,15 @@ def step_term(
 ) -> Tensor:
     """L_{t-1} = KL(q(x_{t-1} | x_t, x_0) | p(x_{t-1} | x_t)) at one random x_t an image; t in 2 … T; (batch,)."""
     t = torch.as_tensor(t, device=x0.device).expand(len(x0))
+    square = (x0 - guess(denoiser, x0, t, generator)).flatten(1).square().sum(1)
+    return step_kl(denoiser.schedule, t, square, x0[0].numel(), sigma2)
+
+
+def guess(denoiser: Predictor, x0: Tensor, t: int | Tensor, generator: Generator | None = None) -> Tensor:
+    """What the denoiser takes x_0 for, from one random x_t of each image; x0's shape."""
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
     with torch.no_grad():
-        x0_hat = denoiser.predict(denoiser.schedule.q_sample(x0, t, eps), t)[0]
-    return step_kl(denoiser.schedule, t, (x0 - x0_hat).flatten(1).square().sum(1), x0[0].numel(), sigma2)
+        return denoiser.predict(denoiser.schedule.q_sample(x0, t, eps), t)[0]
 
 
 def step_kl(schedule: NoiseSchedule, t: Tensor, square: Tensor, dim: int, sigma2: Tensor) -> Tensor:
@@ -88,10 +93,7 @@ def decoder_term(
 ) -> Tensor:
     """L_0 = -log P(x_0 | x_1) at one random x_1 an image; (batch,). P is `discretized` around mu(x_1)."""
     t = torch.ones(len(x0), dtype=torch.long, device=x0.device)
-    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-    with torch.no_grad():
-        mu = denoiser.predict(denoiser.schedule.q_sample(x0, t, eps), t)[0]
-    return -discretized(x0, mu, sigma2[1].sqrt().item(), levels).flatten(1).sum(1)
+    return -discretized(x0, guess(denoiser, x0, t, generator), sigma2[1].sqrt().item(), levels).flatten(1).sum(1)
 
 
 def discretized(x0: Tensor, mu: Tensor, sigma: float, levels: int) -> Tensor:
@@ -132,9 +134,9 @@ def best_variance(schedule: NoiseSchedule, mean_square: Tensor) -> Tensor:
 
 def _posterior_tables(schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
     """beta_tilde and x_0's factor in mu_tilde, of q(x_{t-1} | x_t, x_0); entry 0 is unused."""
-    before = torch.cat([schedule.alpha_bar.new_ones(1), schedule.alpha_bar[:-1]])
-    now = torch.cat([schedule.alpha_bar.new_zeros(1), schedule.alpha_bar[1:]])
-    return schedule.beta * (1 - before) / (1 - now), before.sqrt() * schedule.beta / (1 - now)
+    one = torch.ones(schedule.T, dtype=torch.float64)
+    k, beta_tilde = schedule.posterior(one, torch.zeros_like(one), torch.arange(1, schedule.T + 1))
+    return torch.cat([one.new_zeros(1), beta_tilde]), torch.cat([one.new_zeros(1), k])
 
 
 def bound_weight(schedule: NoiseSchedule, target: Target) -> Tensor:

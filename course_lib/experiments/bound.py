@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from course_lib.data import load
 from course_lib.diffusion import Denoiser, best_variance, fixed_variance, step_kl
-from course_lib.diffusion.bound import decoder_term, prior_term
+from course_lib.diffusion.bound import decoder_term, guess, prior_term
 from course_lib.experiments.common import rounded, trained
 from course_lib.metrics import generate, quality
 from course_lib.training import Trained
@@ -21,11 +21,11 @@ MODELS = ("ddpm-digits", "ddpm-digits-simple", "ddpm-digits-bound")
 def measure() -> dict[str, Any]:
     """For each model: its squared error at every t, its bound for three variances, its FD ratio."""
     found = {name: trained(name) for name in MODELS}
-    return {"models": {name: _of(name, model) for name, model in found.items()}}
+    return {"models": {name: _of(model) for name, model in found.items()}}
 
 
-def _of(name: str, found: Trained) -> dict[str, Any]:
-    digits = load("digits")
+def _of(found: Trained) -> dict[str, Any]:
+    digits, name = load("digits"), found.recipe.name
     schedule, dim = found.model.schedule, digits.held_out.x0[0].numel()
     held_out = squared_errors(found.model, digits.held_out.x0, name)
     training = squared_errors(found.model, digits.train.x0[:250], f"{name}, training images")
@@ -34,12 +34,11 @@ def _of(name: str, found: Trained) -> dict[str, Any]:
         "beta_tilde": fixed_variance(schedule, "beta_tilde"),
         "best": best_variance(schedule, training.mean(1) / dim),
     }
+    t, prior = torch.arange(2, schedule.T + 1), prior_term(schedule, digits.held_out.x0.double())
     bounds = {}
     for kind, sigma2 in variances.items():
         generator = torch.Generator().manual_seed(1)
-        t = torch.arange(2, schedule.T + 1)
         steps = torch.stack([step_kl(schedule, t, square, dim, sigma2) for square in held_out[2:].T])
-        prior = prior_term(schedule, digits.held_out.x0.double())
         decoder = decoder_term(found.model, digits.held_out.x0, digits.levels, sigma2, generator)
         bits = (prior + steps.sum(1) + decoder) / (dim * math.log(2))
         bounds[kind] = {
@@ -60,10 +59,6 @@ def _of(name: str, found: Trained) -> dict[str, Any]:
 def squared_errors(model: Denoiser, x0: Tensor, name: str = "") -> Tensor:
     """|x_0 - x0_hat|^2 at t = 0 … T for each image, (T + 1, n), one random x_t for each; 0 at t = 0."""
     generator = torch.Generator().manual_seed(0)
-    rows = [torch.zeros(len(x0), dtype=torch.float64)]
-    for t in tqdm(range(1, model.schedule.T + 1), desc=name):
-        eps = torch.randn(x0.shape, generator=generator)
-        with torch.no_grad():
-            x0_hat = model.predict(model.schedule.q_sample(x0, t, eps), t)[0]
-        rows.append((x0 - x0_hat).double().flatten(1).square().sum(1))
-    return torch.stack(rows)
+    times = tqdm(range(1, model.schedule.T + 1), desc=name)
+    squares = [(x0 - guess(model, x0, t, generator)).double().flatten(1).square().sum(1) for t in times]
+    return torch.stack([torch.zeros_like(squares[0]), *squares])

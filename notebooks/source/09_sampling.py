@@ -389,6 +389,11 @@ show.figure(
 )
 
 # %%
+x, z = walks[300, 1500], torch.randn(600, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+size = 2 * (0.1 * schedule.noise(300)) ** 2
+by_hand = x + size * arms.noised(schedule.signal(300), schedule.noise(300)).score(x) + (2 * size).sqrt() * z
+agree("a step by hand = course_lib's", langevin_step(plane, x, 300, torch.Generator().manual_seed(0), r=0.1), by_hand, atol=1e-9)
+
 print(f"weights of the arms {[round(w, 2) for w in arms.weight.tolist()]}")
 for t in (20, 300):
     nearest = torch.stack([(walks[t, 1500] - m).square().sum(1) for m in schedule.signal(t) * arms.mean], 1).argmin(1)
