@@ -104,8 +104,8 @@ def _execute(source: Path, target: Path) -> bool:
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i:03d}"
     client = NotebookClient(
-        notebook, timeout=600, record_timing=False, store_widget_state=False, extra_arguments=["--log-level=40"],
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
+        notebook, timeout=600, record_timing=False, store_widget_state=False, coalesce_streams=True,
+        extra_arguments=["--log-level=40"], resources={"metadata": {"path": str(NOTEBOOKS)}},
     )  # fmt: skip
     start, peak = time.perf_counter(), None
     try:
