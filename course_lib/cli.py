@@ -1,14 +1,19 @@
 """`course …`: everything that can be done without a notebook. An error is one line and an exit code other than 0."""
 
 import dataclasses
+import itertools
 import signal
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import click
 
 from course_lib import __version__
+from course_lib.experiments import EXPERIMENTS
+
+SEED = click.IntRange(min=0)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -29,12 +34,12 @@ def doctor() -> None:
 @cli.command()
 def recipes() -> None:
     """List what can be trained, and the checkpoints that ship with the course."""
-    from course_lib.paths import CHECKPOINTS
-    from course_lib.training import RECIPES
+    from course_lib.training import RECIPES, shipped
 
+    width = max(map(len, RECIPES))
     for recipe in RECIPES.values():
-        shipped = "shipped" if (CHECKPOINTS / recipe.name).is_dir() else ""
-        click.echo(f"{recipe.name:18} {recipe.data:8} {recipe.steps:6,} steps of {recipe.batch:4}   {shipped}".rstrip())
+        work = f"{recipe.steps:6,} steps of {recipe.batch:4}" if recipe.steps else "fitted at once       "
+        click.echo(f"{recipe.name:{width}} {recipe.data:8} {work}   {'shipped' * (recipe.name in shipped())}".rstrip())
 
 
 @cli.command()
@@ -43,17 +48,16 @@ def recipes() -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder for checkpoints.  [default: runs/RECIPE]")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the folder.")
-@click.option("--seed", type=click.IntRange(min=0), help="Another seed than the recipe's.")
+@click.option("--seed", type=SEED, help="Another seed than the recipe's.")
 @click.option("--compile", "compile_", is_flag=True, help="Use torch.compile (CUDA only).")
 def train(
     recipe: str, steps: int | None, device: str, out: Path | None, resume: bool, seed: int | None, compile_: bool
 ) -> None:
     """Train RECIPE. Ctrl-C stops after the current step and keeps a checkpoint."""
     from course_lib.paths import shorten
-    from course_lib.training import recipe_named
+    from course_lib.training import default_folder, recipe_named
+    from course_lib.training import train as run_recipe
     from course_lib.training.checkpoint import newest
-    from course_lib.training.loop import default_folder
-    from course_lib.training.loop import train as run_recipe
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a stopped container keeps its work
     chosen = recipe_named(recipe)
@@ -67,24 +71,27 @@ def train(
         click.echo(f"{shorten(newest(out))} is finished; see what it makes: course sample {shorten(out)}")
 
 
-@cli.command()
+MODEL_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+@cli.command(context_settings=MODEL_OPTIONS)
 @click.argument("checkpoint")
 @click.option("-n", "--number", "n", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
-@click.option("--steps", default=50, show_default=True, type=click.IntRange(min=1), help="Network calls an image.")
-@click.option("--sampler", default="ddim", show_default=True, type=click.Choice(["ddim", "ddpm"]), help="The update.")
-@click.option("--eta", type=click.FloatRange(0, 1), help="Between DDIM (0) and DDPM (1); overrides --sampler.")
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same images."
-)
+@click.option("--label", help="What the images show, for a model that sees labels: the name of a class.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="The same seed, the same images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--out", default="grid.png", show_default=True, type=click.Path(path_type=Path), help="A PNG file.")
+@click.pass_context
 def sample(
-    checkpoint: str, n: int, steps: int, sampler: str, eta: float | None, seed: int, device: str, out: Path
+    context: click.Context, checkpoint: str, n: int, label: str | None, seed: int, device: str, out: Path
 ) -> None:
-    """Make images with CHECKPOINT (a run's folder, or the name of a shipped one) and write them as a grid."""
+    """Make images with CHECKPOINT (a run's folder, or the name of a shipped one) and write them as a grid.
+
+    Other options are the model's own: a diffusion model takes --steps, --sampler, --eta and --guidance.
+    """
     from PIL import Image
 
-    from course_lib.metrics import generate
+    from course_lib.models import generate
     from course_lib.paths import shorten
     from course_lib.show.images import as_picture, tiles
 
@@ -92,8 +99,11 @@ def sample(
         raise click.ClickException(f"--out must name a PNG file; got {out}")
     if not out.parent.is_dir():
         raise click.ClickException(f"--out: there is no folder {out.parent}")
-    trained = _denoiser(checkpoint, device)
-    x0 = generate(trained, n, steps, {"ddim": 0.0, "ddpm": 1.0}[sampler] if eta is None else eta, seed)
+    trained = _sampler(checkpoint, device)
+    options = _model_options(trained, context.args)
+    x0 = generate(trained.model, n, seed, _labels(trained, n, label), **options)
+    if x0.ndim != 4:
+        raise click.ClickException(f"{trained.recipe.name} makes points of {x0.shape[1]} numbers, and not images")
     sheet = Image.fromarray(as_picture(tiles(x0)))
     scale = max(1, 640 // max(sheet.size))
     sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST).save(out)
@@ -101,46 +111,9 @@ def sample(
 
 
 @cli.command()
-@click.argument("checkpoint")
-@click.option(
-    "-n", "--number", "n", default=2000, show_default=True, type=click.IntRange(min=500), help="How many images."
-)
-@click.option("--steps", default=50, show_default=True, type=click.IntRange(min=1), help="Network calls an image.")
-@click.option("--eta", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="0 is DDIM, 1 is DDPM.")
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same images."
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--save", is_flag=True, help="Write the figures into the checkpoint's recipe.json.")
-def evaluate(checkpoint: str, n: int, steps: int, eta: float, seed: int, device: str, save: bool) -> None:
-    """Measure CHECKPOINT: how close its images are to held-out ones, and whether it memorizes."""
-    from course_lib.data import load
-    from course_lib.metrics import generate, measure_reference, quality
-    from course_lib.training import load_trained
-    from course_lib.training.checkpoint import update_card
-
-    trained = load_trained(checkpoint)
-    if trained.recipe.model == "classifier":
-        measured = measure_reference(trained, load(trained.recipe.data))
-        click.echo(f"{trained.recipe.name}: held-out accuracy {measured['accuracy']:.4f}; FD(training, held-out) "
-                   f"{measured['reference']['fd']:.3f} ± {measured['reference']['spread']:.3f}")  # fmt: skip
-    else:
-        trained = _denoiser(checkpoint, device)
-        found = quality(generate(trained, n, steps, eta, seed).cpu(), trained.recipe.data)
-        click.echo(f"{trained.recipe.name}, {steps} steps, eta {eta:g}, {n} images: {found}")
-        key = f"steps={steps}, eta={eta:g}, n={n}, seed={seed}"
-        measured = {"metrics": trained.card.get("metrics", {}) | {key: dataclasses.asdict(found)}}
-    if save:
-        update_card(trained.folder, **measured)
-
-
-@cli.command()
-@click.argument("name")
+@click.argument("name", type=click.Choice(EXPERIMENTS))
 def record(name: str) -> None:
-    """Make again the measurements that lessons 07 to 09 plot, in data/results. Minutes to an hour each.
-
-    NAME: bound-digits, ablations-digits, samplers-digits, seeds-digits or likelihood-digits.
-    """
+    """Make again a measurement that a lesson plots, in data/results. Minutes to an hour each."""
     from course_lib.experiments import record as run_experiment
     from course_lib.paths import shorten
 
@@ -176,18 +149,52 @@ def notebooks(names: tuple[str, ...], everything: bool) -> None:
         raise click.ClickException("not every notebook ran; the lines above say which cell failed")
 
 
-def _denoiser(checkpoint: str, device: str):
-    """A trained diffusion model on a device; a ClickException for a model that makes no images."""
-    from course_lib.diffusion import Denoiser
-    from course_lib.training import load_trained
-    from course_lib.training.loop import pick_device
+def _sampler(checkpoint: str, device: str):
+    """A trained model on a device; a ClickException for one that makes no images."""
+    from course_lib.models import makes_images
+    from course_lib.training import load_trained, pick_device
 
     device = pick_device(device)
     trained = load_trained(checkpoint)
-    if not isinstance(trained.model, Denoiser):
+    if not makes_images(trained.model):
         raise click.ClickException(f"{trained.recipe.name} is a {trained.recipe.model}: it makes no images")
     trained.model.to(device)
     return trained
+
+
+def _model_options(trained, arguments: list[str]) -> dict[str, Any]:
+    """`--name value` pairs as options of the model's `sample`, each of its default's type; others are refused by name."""
+    from course_lib.models import options_of
+
+    taken, options = options_of(trained.model), {}
+    names = ", ".join(f"--{name}" for name in taken) or "none"
+    pairs = [part for argument in arguments for part in argument.split("=", 1)]
+    for name, value in itertools.zip_longest(pairs[::2], pairs[1::2]):
+        key = name.removeprefix("--").replace("-", "_")
+        if not name.startswith("--") or key not in taken:
+            raise click.UsageError(f"{trained.recipe.name} takes no {name}; its own options are: {names}")
+        kind = float if taken[key] is None else type(taken[key])
+        try:
+            options[key] = kind(value)
+        except (TypeError, ValueError):
+            raise click.UsageError(f"{name} takes a {kind.__name__}; got {value!r}") from None
+    return options
+
+
+def _labels(trained, n: int, wanted: str | None = None):
+    """The labels of n images: the wanted class, or all classes by turns; None for a model that sees none."""
+    import torch
+
+    from course_lib.data import load
+
+    if not trained.recipe.labels:
+        if wanted is not None:
+            raise click.ClickException(f"{trained.recipe.name} sees no labels, so --label means nothing to it")
+        return None
+    classes = load(trained.recipe.data).classes
+    if wanted is not None and wanted not in classes:
+        raise click.ClickException(f"there is no class {wanted!r}; choose one of: {', '.join(classes)}")
+    return torch.arange(n) % len(classes) if wanted is None else torch.full((n,), classes.index(wanted))
 
 
 def main() -> None:
@@ -215,7 +222,7 @@ def main() -> None:
 
 def _expected() -> tuple[type[Exception], ...]:
     """Errors whose message says all that a user needs."""
-    from course_lib.data.mnist import DataError
+    from course_lib.data.sets.mnist import DataError
 
     expected = [ValueError, OSError, ModuleNotFoundError, DataError]
     if "course_lib.training" in sys.modules:

@@ -1,6 +1,7 @@
 """What this machine has, what it lacks, and how to get it."""
 
 import importlib.metadata as metadata
+import os
 import platform
 import shutil
 import sys
@@ -52,10 +53,12 @@ def _torch() -> tuple[str, str]:
 def _device() -> tuple[str, str]:
     import torch
 
-    from course_lib.training.loop import has_bf16, pick_device
+    from course_lib.training import has_bf16, pick_device
 
     device = torch.device(pick_device("auto"))
     speed = "computes in bf16" if has_bf16(device) else "no bf16, float32 is used"
+    if "COURSE_BF16" in os.environ:
+        speed += f", as COURSE_BF16={os.environ['COURSE_BF16']} says"
     if device.type == "cuda":
         gpu = torch.cuda.get_device_properties(0)
         return "✓", f"{torch.cuda.device_count()} GPU: {gpu.name}, {gpu.total_memory / 2**30:.0f} GB; {speed}"

@@ -9,7 +9,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Split:
-    """x0: (n, channels, height, width) in [-1, 1], or (n, 2) for points in the plane; label: (n,) integers."""
+    """x0: (n, channels, height, width) in [-1, 1], or (n, 2) for points in the plane.
+
+    label: what each shows, (n,) integers for a class or (n, length) for a row of tokens.
+    """
 
     x0: Tensor
     label: Tensor
@@ -37,6 +40,21 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """The shape of one image or point, without the batch."""
         return tuple(self.train.x0.shape[1:])
+
+
+def check_data(data: Split, name: str) -> None:
+    """Raises ValueError where a split is empty, holds neither images nor finite points, or has other labels than images."""
+    if len(data) == 0:
+        raise ValueError(f"there are no images in {name}")
+    if data.x0.ndim == 4:
+        check_images(data.x0, name)
+    elif data.x0.ndim != 2 or not data.x0.is_floating_point() or not data.x0.isfinite().all():
+        raise ValueError(
+            f"{name} must be images (n, channels, height, width) or points (n, dimension), floating point and finite; "
+            f"got {tuple(data.x0.shape)}, {data.x0.dtype}"
+        )
+    if len(data.label) != len(data.x0):
+        raise ValueError(f"{name} must have one label for each of its {len(data.x0)} images; got {len(data.label)}")
 
 
 def check_images(x0: Tensor, name: str = "x0") -> Tensor:

@@ -53,13 +53,13 @@ class Denoiser(nn.Module):
         t = drawn["t"] if t is None else t
         eps = drawn["eps"] if eps is None else eps
         x_t = self.schedule.q_sample(x0, t, eps)
-        y = self.target.of(x0, eps, self.schedule.signal(t, x0), self.schedule.noise(t, x0))
+        y = self.target.of(x0, eps, *self.schedule.at(t, x0))
         return (self._ask(x_t, t, cond).to(y.dtype) - y).square().flatten(1).mean(1).mean()
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(x0, eps) as the network sees them. x_t: (batch, …); t: one time or one for each image."""
         y = self._ask(x_t, torch.as_tensor(t, device=x_t.device).expand(len(x_t)), cond).to(x_t.dtype)
-        return self.target.solve(x_t, y, self.schedule.signal(t, x_t), self.schedule.noise(t, x_t))
+        return self.target.solve(x_t, y, *self.schedule.at(t, x_t))
 
     def draw(self, shape: tuple[int, ...], generator: Generator | None, device: torch.device) -> dict[str, Tensor]:
         """All that is random in one loss over a batch of this shape: the times and the noise."""
@@ -83,7 +83,7 @@ class Oracle:
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """(x0, eps); x_t of any shape (batch, …). Raises ValueError at t = 0, where x_t holds no eps."""
         flat = x_t.flatten(1)
-        signal, noise = self.schedule.signal(t, flat), self.schedule.noise(t, flat)
+        signal, noise = self.schedule.at(t, flat)
         if (noise == 0).any():
             raise ValueError("x_0 holds no noise to predict: ask for t in 1 … T")
         x0 = self.distribution.posterior_mean(flat, signal, noise).to(x_t.dtype)
@@ -98,5 +98,23 @@ class Clipped:
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(x0, eps), of which x_t is still the mixture."""
+        signal, noise = self.schedule.at(t, x_t)
         x0 = self.denoiser.predict(x_t, t, cond)[0].clamp(self.low, self.high)
-        return x0, (x_t - self.schedule.signal(t, x_t) * x0) / self.schedule.noise(t, x_t)
+        return x0, (x_t - signal * x0) / noise
+
+
+class Guided:
+    """Classifier-free guidance: what the condition changes, w times (Ho and Salimans 2022, eq. 6; lesson 11).
+
+    eps = eps_u + w (eps_c - eps_u), and x0 likewise. w = 1 is the plain conditional denoiser, w = 0 the unconditional one.
+    """
+
+    def __init__(self, denoiser: Predictor, w: float):
+        self.denoiser, self.schedule, self.w = denoiser, denoiser.schedule, w
+
+    def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(x0, eps), of which x_t is still the mixture. Raises ValueError without a condition."""
+        if cond is None:
+            raise ValueError("guidance compares the answers with and without a condition: give it one")
+        with_it, without = self.denoiser.predict(x_t, t, cond), self.denoiser.predict(x_t, t)
+        return tuple(u + self.w * (c - u) for c, u in zip(with_it, without, strict=True))

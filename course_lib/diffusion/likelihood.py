@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from course_lib.diffusion.denoiser import Predictor
+from course_lib.diffusion.schedule import NoiseSchedule
 from course_lib.diffusion.solvers import velocity
 
 
@@ -54,6 +55,30 @@ def log_likelihood(
     x_T, divergence = paths[0][-1], paths[1][-1]
     log_prior = -0.5 * (x_T.flatten(1) ** 2 + math.log(2 * math.pi)).sum(1)
     return Likelihood(log_prior + divergence, x_T, calls)
+
+
+def flow_bits(
+    model: Predictor, x0: Tensor, levels: int, start: float, generator: Generator, tolerance: float = 1e-4
+) -> Tensor:
+    """A bound on -log2 P(x_0) per pixel, (batch,), with x_start as the latent variable and the flow's density as its prior.
+
+    -log P(x_0) <= E[log q(x_s | x_0) - log p(x_s) - log P(x_0 | x_s)] over x_s, the image with a little noise on it.
+    """
+    schedule, dim = model.schedule, x0[0].numel()
+    eps = torch.randn(x0.shape, generator=generator)
+    x_s = schedule.q_sample(x0, start, eps)
+    log_q = -0.5 * (eps**2 + math.log(2 * math.pi * schedule.noise(start).item() ** 2)).flatten(1).sum(1)
+    log_p = log_likelihood(model, x_s, start, "hutchinson", generator, tolerance).log_prob
+    return (log_q - log_p - log_decoder(schedule, x0, x_s, levels, start)) / (dim * math.log(2))
+
+
+def log_decoder(schedule: NoiseSchedule, x0: Tensor, x_s: Tensor, levels: int, s: float) -> Tensor:
+    """log P(x_0 | x_s), (batch,): Bayes' rule pixel by pixel, all grey levels equally likely before."""
+    level = torch.linspace(-1, 1, levels)
+    signal, noise = schedule.at(s, x_s)
+    log_kernel = -((x_s[..., None] - signal[..., None] * level) ** 2) / (2 * noise.item() ** 2)
+    chosen = ((x0 + 1) / 2 * (levels - 1)).round().long()
+    return log_kernel.log_softmax(-1).gather(-1, chosen[..., None])[..., 0].flatten(1).sum(1)
 
 
 def _product(v: Tensor, x: Tensor, z: Tensor) -> Tensor:

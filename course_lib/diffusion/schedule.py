@@ -47,21 +47,22 @@ class NoiseSchedule:
 
     def signal(self, t: int | float | Tensor, like: Tensor | None = None) -> Tensor:
         """sqrt(alpha_bar(t)), the factor of x_0. Smooth in real t; shaped to multiply `like` where it is given."""
-        return self._look_up("signal", t, like)
+        return self.at(t, like)[0]
 
     def noise(self, t: int | float | Tensor, like: Tensor | None = None) -> Tensor:
         """sqrt(1 - alpha_bar(t)), the factor of eps."""
-        return self._look_up("noise", t, like)
+        return self.at(t, like)[1]
 
     def snr(self, t: int | float | Tensor, like: Tensor | None = None) -> Tensor:
         """The signal-to-noise ratio alpha_bar / (1 - alpha_bar); infinite at t = 0 (Kingma et al. 2021, eq. 2)."""
-        return (self.signal(t, like) / self.noise(t, like)) ** 2
+        signal, noise = self.at(t, like)
+        return (signal / noise) ** 2
 
     def rates(self, t: int | float | Tensor, like: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """d signal / dt and d noise / dt at real t, for ODEs and SDEs; noise rises infinitely fast at t = 0 (lesson 09)."""
         t = self._check(t)
         fall = spread(_hermite_slope(self._log_alpha_bar, self._slope, t.cpu().double()), like)
-        signal, noise = (self._look_up(name, t.cpu().double(), like) for name in ("signal", "noise"))
+        signal, noise = self.at(t.cpu().double(), like)
         return 0.5 * fall * signal, -0.5 * fall * signal**2 / noise
 
     def q_sample(self, x0: Tensor, t: int | float | Tensor, eps: Tensor) -> Tensor:
@@ -71,7 +72,8 @@ class NoiseSchedule:
         """
         if eps.shape != x0.shape:
             raise ValueError(f"eps must have x0's shape {tuple(x0.shape)}; got {tuple(eps.shape)}")
-        return self.signal(t, x0) * x0 + self.noise(t, x0) * eps
+        signal, noise = self.at(t, x0)
+        return signal * x0 + noise * eps
 
     def posterior(self, x0: Tensor, x_t: Tensor, t: int | Tensor) -> tuple[Tensor, Tensor]:
         """Mean mu_tilde and variance beta_tilde of q(x_{t-1} | x_t, x_0) (Ho et al. 2020, eq. 6-7; lesson 07).
@@ -112,22 +114,16 @@ class NoiseSchedule:
         reached = weight[1:].to(device=device, dtype=torch.float32).cumsum(0)
         return torch.searchsorted(reached, (stratum + within) / n * reached[-1]).clamp(max=self.T - 1) + 1
 
-    def _look_up(self, name: str, t: int | float | Tensor, like: Tensor | None) -> Tensor:
+    def at(self, t: int | float | Tensor, like: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """signal and noise at t, the two numbers of x_t; a table beside t is kept, so that no step waits for a transfer."""
         t = self._check(t)
         if t.is_floating_point():
-            log_alpha_bar = _hermite(self._log_alpha_bar, self._slope, t.cpu().double())
-            return spread(log_alpha_bar.exp().sqrt() if name == "signal" else log_alpha_bar.expm1().abs().sqrt(), like)
-        return spread(self._table(name, t.device, like)[t], like)
-
-    def _table(self, name: str, device: torch.device, like: Tensor | None) -> Tensor:
-        """signal or noise at 0 … T beside t, in the dtype of the images; kept, so that no step waits for a transfer."""
-        dtype = torch.float64 if like is None else like.dtype
-        key = (name, device, dtype)
+            values = _roots(_hermite(self._log_alpha_bar, self._slope, t.cpu().double()))
+            return tuple(spread(value, like) for value in values)
+        key = t.device, torch.float64 if like is None else like.dtype
         if key not in self._tables:
-            log_alpha_bar = self._log_alpha_bar
-            values = log_alpha_bar.exp().sqrt() if name == "signal" else log_alpha_bar.expm1().abs().sqrt()
-            self._tables[key] = values.to(dtype).to(device)
-        return self._tables[key]
+            self._tables[key] = [table.to(key[1]).to(key[0]) for table in _roots(self._log_alpha_bar)]
+        return tuple(spread(table[t], like) for table in self._tables[key])
 
     def _check(self, t: int | float | Tensor, first: int = 0) -> Tensor:
         t = torch.as_tensor(t, dtype=torch.float64 if isinstance(t, float) else None)
@@ -137,6 +133,11 @@ class NoiseSchedule:
 
     def __repr__(self) -> str:
         return f"NoiseSchedule(T={self.T}, alpha_bar[T]={self.alpha_bar[-1]:.3g})"
+
+
+def _roots(log_alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """sqrt(alpha_bar) and sqrt(1 - alpha_bar), the second without cancellation."""
+    return log_alpha_bar.exp().sqrt(), log_alpha_bar.expm1().abs().sqrt()
 
 
 def spread(values: Tensor, like: Tensor | None) -> Tensor:

@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from course_lib.data import load
-from course_lib.diffusion import Clipped, last, sample
 from course_lib.metrics.features import DRAWS, SAMPLES, Features
 from course_lib.metrics.frechet import frechet_draws
 from course_lib.metrics.memorizing import nearest_distance
-from course_lib.training.checkpoint import Trained
 
 
 @dataclass(frozen=True)
@@ -53,18 +50,3 @@ def quality(x0: Tensor, data: str) -> Quality:
         nearest=nearest_distance(x0.clamp(-1, 1)[:1000], training).mean().item(),
         nearest_held_out=nearest_distance(dataset.held_out.x0[:1000], training).mean().item(),
     )
-
-
-def generate(trained: Trained, n: int, steps: int = 50, eta: float = 0.0, seed: int = 0, batch: int = 500) -> Tensor:
-    """n images (n, channels, size, size) in [-1, 1] from a trained diffusion model, on the model's device.
-
-    eta: 0 is DDIM, 1 is DDPM. Predicted x_0 are kept inside [-1, 1] on the way. The same seed gives the same images.
-    """
-    device = next(trained.model.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed)
-    times = trained.model.schedule.times(steps)
-    images = []
-    for start in range(0, n, batch):
-        x_T = torch.randn(min(batch, n - start), *trained.recipe.shape, generator=generator, device=device)
-        images.append(last(sample(Clipped(trained.model), x_T, times, eta, generator)).clamp(-1, 1))
-    return torch.cat(images)

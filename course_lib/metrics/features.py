@@ -5,7 +5,7 @@ from torch import Tensor
 
 from course_lib.data import Dataset
 from course_lib.metrics.frechet import frechet_draws
-from course_lib.training.checkpoint import CheckpointError, Trained, load_trained
+from course_lib.training import CheckpointError, Trained, load_trained
 
 SAMPLES, DRAWS = 500, 10
 

@@ -1,5 +1,17 @@
-"""Models beside the diffusion ones. Each is an nn.Module whose forward(batch) is its loss."""
+"""All that is trained, one file a model, each with the methods of `Trainable`; MODELS has a builder for each name."""
+
+from collections.abc import Callable
+
+from torch import nn
 
 from course_lib.models.classifier import Classifier
+from course_lib.models.denoisers import ImageDenoiser, choose, unet_denoiser
+from course_lib.models.generation import generate
+from course_lib.models.protocol import Loss, Trainable, makes_images, options_of, parts_of
 
-__all__ = ["Classifier"]
+MODELS: dict[str, Callable[..., nn.Module]] = {"unet-denoiser": unet_denoiser, "classifier": Classifier}
+
+__all__ = [
+    "MODELS", "Classifier", "ImageDenoiser", "Loss", "Trainable", "choose", "generate", "makes_images", "options_of",
+    "parts_of", "unet_denoiser",
+]  # fmt: skip

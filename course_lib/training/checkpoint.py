@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +22,16 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
-from torch import Tensor, nn
+from torch import Tensor
 
-from course_lib.paths import CHECKPOINTS, shorten
-from course_lib.training.recipes import Recipe, build
+from course_lib.paths import shorten
+from course_lib.training.recipes import Recipe
 
 MODEL, TRAINING, CARD, LATEST = "model.safetensors", "training.pt", "recipe.json", "latest"
 
 
 class CheckpointError(Exception):
     """A checkpoint is missing, damaged, of another recipe, or could not be written."""
-
-
-@dataclass
-class Trained:
-    """A model as a checkpoint holds it, ready to use. card: what recipe.json says beside the recipe."""
-
-    recipe: Recipe
-    model: nn.Module
-    step: int
-    folder: Path
-    card: dict[str, Any] = field(default_factory=dict)
 
 
 def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], training: dict[str, Any], card: dict) -> Path:
@@ -54,7 +42,7 @@ def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], trainin
     """
     final, partial = run / f"step-{step:06d}", run / f".step-{step:06d}.partial"
     try:
-        if (final / TRAINING).is_file() and _damage(final) is None:
+        if (final / TRAINING).is_file() and damage_of(final) is None:
             return _point_to(final)
         buffer = io.BytesIO()
         torch.save(training, buffer)
@@ -100,7 +88,7 @@ def newest(run: Path, to_resume: bool = False) -> Path | None:
     needs_training = to_resume and any((f / TRAINING).is_file() for f in folders)
     for folder in folders:
         lacking = f"{TRAINING} is missing" if needs_training and not (folder / TRAINING).is_file() else None
-        if (damage := lacking or _damage(folder)) is None:
+        if (damage := lacking or damage_of(folder)) is None:
             return folder
         warnings.warn(f"{shorten(folder)} is damaged ({damage}); falling back to the one before it", stacklevel=2)
     return None
@@ -108,80 +96,55 @@ def newest(run: Path, to_resume: bool = False) -> Path | None:
 
 def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
     """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe."""
-    card = _read_card(folder)
-    ours, theirs = recipe.as_json(), card["recipe"]
-    if different := [name for name in ours if ours[name] != theirs.get(name)]:
-        changes = "; ".join(f"{name} is {theirs.get(name)!r} there, {ours[name]!r} here" for name in different)
+    card = read_card(folder)
+    ours, theirs = recipe.as_json(), _recipe_in(card, folder).as_json()
+    if different := [name for name in ours if ours[name] != theirs[name]]:
+        changes = "; ".join(f"{name} is {theirs[name]!r} there, {ours[name]!r} here" for name in different)
         raise CheckpointError(
             f"{shorten(folder)} belongs to another recipe ({changes}): resume with that recipe, or train into another folder"
         )
     if not (folder / TRAINING).is_file():
         raise CheckpointError(f"{shorten(folder)} holds a finished model but no {TRAINING}: it can't be resumed")
     training = torch.load(io.BytesIO((folder / TRAINING).read_bytes()), weights_only=True, map_location="cpu")
-    return {**training, "average": load_safetensors((folder / MODEL).read_bytes()), "step": card["step"]}
+    return {**training, "average": read_weights(folder), "step": card["step"]}
 
 
-def load_trained(where: str | Path) -> Trained:
-    """A trained model, ready to use: the name of a shipped one, a run's folder, or one checkpoint's.
-
-    Raises CheckpointError, saying what was looked for and where.
-    """
-    folder = _find(where)
-    card = _read_card(folder)
-    recipe = Recipe.from_json(card.pop("recipe"))
-    model = build(recipe)
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint by name. Raises CheckpointError where they can't be read."""
     try:
-        weights = load_safetensors((folder / MODEL).read_bytes())
+        return load_safetensors((folder / MODEL).read_bytes())
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"the weights in {shorten(folder)} can't be read: {error}") from error
-    ours = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    theirs = {name: tuple(value.shape) for name, value in weights.items()}
-    if different := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
-        name = different[0]
-        raise CheckpointError(
-            f"the weights in {shorten(folder)} don't fit its recipe: {len(different)} differ, the first is {name} "
-            f"(there {theirs.get(name, 'missing')}, here {ours.get(name, 'missing')})"
-        )
-    model.load_state_dict(weights)
-    return Trained(recipe, model.eval().requires_grad_(False), card.pop("step"), folder, card)
 
 
 def update_card(folder: Path, **values: Any) -> None:
     """Write measured values into a checkpoint's recipe.json, atomically."""
-    card = _read_card(folder) | values
+    card = read_card(folder) | values
     partial = folder / f".{CARD}.partial"
     _write_synced(partial, _as_text(card))
     partial.replace(folder / CARD)
 
 
-def _find(where: str | Path) -> Path:
-    folder = Path(where)
-    if not folder.exists() and (CHECKPOINTS / where / CARD).is_file():
-        folder = CHECKPOINTS / where
-    if folder.is_dir() and not (folder / CARD).is_file():
-        folder = newest(folder) or folder
-    if (folder / CARD).is_file():
-        if damage := _damage(folder):
-            raise CheckpointError(f"{shorten(folder)} is damaged: {damage}")
-        return folder
-    shipped = sorted(p.parent.name for p in CHECKPOINTS.glob(f"*/{CARD}"))
-    raise CheckpointError(
-        f"there is no checkpoint at {str(where)!r}: name a folder that `course train` wrote, or a shipped one: "
-        + (", ".join(shipped) or "none is here")
-    )
-
-
-def _read_card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> dict[str, Any]:
+    """What recipe.json says. Raises CheckpointError where it can't be read."""
     try:
         return json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{shorten(folder / CARD)} can't be read: {error}") from error
 
 
-def _damage(folder: Path) -> str | None:
+def _recipe_in(card: dict[str, Any], folder: Path) -> Recipe:
+    """Recipes are compared as this version reads them, so that a new field with a default changes no old one."""
+    try:
+        return Recipe.from_json(card["recipe"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{shorten(folder / CARD)} holds no recipe of this version: {error}") from error
+
+
+def damage_of(folder: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
-        card = _read_card(folder)
+        card = read_card(folder)
         if folder.name.startswith("step-") and card["step"] != _step_of(folder):
             return f"{CARD} says step {card['step']}"
         for name, expected in card["sha256"].items():

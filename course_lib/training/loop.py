@@ -7,40 +7,30 @@ was stopped and resumed equals one that never stopped, bit for bit, and two proc
 import math
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from course_lib import __version__
-from course_lib.data import Split, check_images, load
-from course_lib.paths import RUNS, shorten
+from course_lib.data import Split, check_data, load
+from course_lib.models import parts_of
+from course_lib.paths import shorten
 from course_lib.training import checkpoint
-from course_lib.training.recipes import Recipe, build
+from course_lib.training.checkpoint import MODEL, CheckpointError
+from course_lib.training.device import accelerator_for, has_bf16, pick_device
+from course_lib.training.progress import Clock, Progress
+from course_lib.training.recipes import Recipe
+from course_lib.training.trained import build, check_needed, fill, needed_by, own_weights
 
 
 class TrainingDiverged(Exception):
-    """The loss became NaN or infinite; the last good checkpoint is kept."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands. loss: the mean since the Progress before."""
-
-    step: int
-    steps: int
-    loss: float
-    rate: float
-    images_per_second: float
-    seconds_left: float
+    """A part of the loss became NaN or infinite; the last good checkpoint is kept."""
 
 
 class Run:
@@ -65,77 +55,64 @@ class Run:
         save_every: int = 250,
     ):
         self.recipe, self.out, self.every, self.save_every = recipe, Path(out) if out else None, every, save_every
-        self.accelerator = _accelerator(pick_device(device))
+        device, found = pick_device(device), self._found(resume)
+        self.needed = needed_by(recipe)
+        model = build(recipe, self.needed)
+        self.turns = getattr(model, "turns", ("",))  # most models have one objective, without a name
+        self.accelerator = accelerator_for(device, turns=len(self.turns) > 1)
         self.device = self.accelerator.device
-        if recipe.batch % self.accelerator.num_processes:
-            raise ValueError(
-                f"a batch of {recipe.batch} can't be split over {self.accelerator.num_processes} processes"
-            )
-        found = self._found(resume)
+        processes = self.accelerator.num_processes
+        if recipe.batch % processes:
+            raise ValueError(f"a batch of {recipe.batch} can't be split over {processes} processes")
 
         data = load(recipe.data).train if data is None else data
-        if len(data) == 0:
-            raise ValueError(f"there are no training images of {recipe.data!r}")
-        check_images(data.x0, f"the training images of {recipe.data!r}")
+        check_data(data, f"the training data of {recipe.data!r}")
         self.x0, self.label = data.x0.to(self.device), data.label.to(self.device)
 
-        model = build(recipe).to(self.device)
-        self.averaged = AveragedModel(model, multi_avg_fn=self._average)
-        fused = self.device.type in ("cpu", "cuda")
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=fused
-        )
-        self.step = 0
+        self.raw = model.to(self.device)
+        self._average = AveragedModel(model, multi_avg_fn=self._blend)
+        moved = {turn: getattr(model, turn) if turn else model for turn in self.turns} if recipe.steps else {}
+        self.optimizers = {turn: self._optimizer(part) for turn, part in moved.items()}
+        self.step, self.done = 0, False
         if found:
-            state = checkpoint.read_training(found, recipe)
-            model.load_state_dict(state["model"])
-            self.averaged.module.load_state_dict(state["average"])
-            self.averaged.n_averaged.fill_(state["step"])
-            optimizer.load_state_dict(state["optimizer"])
-            self.step = state["step"]
+            self._resume(found)
         if compile:
             if self.device.type != "cuda":
                 raise ValueError(f"compile is for CUDA; on {self.device.type} it costs minutes and gains nothing")
             for part in model.children():
                 part.compile()
-        self.raw = model
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        if recipe.steps:
+            self.model, *optimizers = self.accelerator.prepare(model, *self.optimizers.values())
+            self.optimizers = dict(zip(self.turns, optimizers, strict=True))
         self.generator = torch.Generator(self.device)
         self.bf16 = has_bf16(self.device)
 
+    @property
+    def averaged(self) -> nn.Module:
+        """The model with the averaged weights: the one to use."""
+        return self._average.module
+
     def __iter__(self) -> Iterator[Progress]:
-        total, since, begun = torch.zeros((), device=self.device), self.step, time.perf_counter()
-        start, started = self.step, begun
-        try:
+        if not self.recipe.steps:
+            yield from self._fit()
+            return
+        clock = Clock(self.step)
+        with self._kept_on_interrupt(clock):
             while self.step < self.recipe.steps:
                 with _finish_before_interrupt():
-                    total += self._train_step()
+                    clock.add(self._train_step())
                     self.step += 1
-                    finished = self.step == self.recipe.steps
-                    show = finished or self.step % self.every == 0
-                    save = finished or self.step % self.save_every == 0
-                    if show or save:
-                        loss = self._finite(total / (self.step - since))
-                    if save:
+                    if show := self._due(self.every):
+                        progress = self._progress(clock)
+                    if self._due(self.save_every):
+                        self._finite(clock.means(self.step))
                         self.save()
                 if show:
-                    now = time.perf_counter()
-                    pace = (now - started) / (self.step - start)
-                    images = self.recipe.batch * (self.step - since) / (now - begun)
-                    yield Progress(
-                        self.step, self.recipe.steps, loss, self.rate(self.step - 1), images,
-                        pace * (self.recipe.steps - self.step),
-                    )  # fmt: skip
-                    total, since, begun = torch.zeros((), device=self.device), self.step, time.perf_counter()
-        except TrainingDiverged:
-            raise
-        except BaseException:  # Ctrl-C, or the notebook stopped iterating: keep what there is
-            if math.isfinite(total.item()) and self._weights_are_finite():
-                with _finish_before_interrupt():
-                    self.save()
-            raise
+                    yield progress
+                    clock.start(self.step)
 
-    def _train_step(self) -> torch.Tensor:
+    def _train_step(self) -> dict[str, Tensor]:
+        """One step of each turn; the losses by name."""
         recipe, rank, world = self.recipe, self.accelerator.process_index, self.accelerator.num_processes
         share = recipe.batch // world
         mine = slice(rank * share, (rank + 1) * share)
@@ -143,48 +120,104 @@ class Run:
         self.generator.manual_seed(_seed(recipe.seed, self.step))
         rows = torch.randint(len(self.x0), (recipe.batch,), generator=self.generator, device=self.device)
         draws = self.raw.draw((recipe.batch, *self.x0.shape[1:]), self.generator, self.device)
+        draws = {name: values[mine] for name, values in draws.items()}
         x0, label = self.x0[rows[mine]], self.label[rows[mine]] if recipe.labels else None
 
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(self.step)
-        with self._seeded_dropout(rank), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            loss = self.model(x0, label, **{name: values[mine] for name, values in draws.items()})
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.averaged.update_parameters(self.raw)
-        return loss.detach()
+        losses = {}
+        for turn, optimizer in self.optimizers.items():
+            with self._seeded_dropout(rank), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                parts = parts_of(self.model(x0, label, **draws, **({"turn": turn} if turn else {})), turn)
+            self.accelerator.backward(sum(parts.values()))
+            self._move(optimizer)
+            losses |= {name: part.detach() for name, part in parts.items()}
+        self._average.update_parameters(self.raw)
+        return losses
+
+    def _move(self, optimizer: torch.optim.Optimizer) -> None:
+        """A step along the gradient of this turn's own weights; what it left on others is dropped."""
+        (group,) = optimizer.param_groups
+        group["lr"] = self.rate(self.step)
+        self.accelerator.clip_grad_norm_(group["params"], self.recipe.clip)
+        optimizer.step()
+        self.model.zero_grad()
+
+    def _fit(self) -> Iterator[Progress]:
+        """The closed form or EM of a model without steps, once."""
+        if self.done:
+            return
+        label = self.label if self.recipe.labels else None
+        with torch.no_grad():
+            self.raw.fit(self.x0, label, self.generator.manual_seed(_seed(self.recipe.seed)))
+            parts = parts_of(self.raw(self.x0, label))
+        self.averaged.load_state_dict(self.raw.state_dict())
+        losses, self.done = self._finite(parts), True
+        self.save()
+        yield Progress(0, 0, sum(losses.values()), 0.0, 0.0, 0.0, losses if len(losses) > 1 else {})
 
     def rate(self, step: int) -> float:
-        """The learning rate, a function of the step alone: a linear warm-up, then half a cosine down to 0."""
+        """The learning rate, a function of the step alone: a linear warm-up, then the recipe's fall."""
         warm = min(1.0, (step + 1) / max(1, self.recipe.warmup))
-        return self.recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.recipe.steps))
+        fall = 0.5 * (1 + math.cos(math.pi * step / self.recipe.steps)) if self.recipe.fall == "cosine" else 1.0
+        return self.recipe.rate * warm * fall
 
     def save(self) -> Path | None:
         """Write a checkpoint of the present step into `out`."""
         if not self._weights_are_finite():
             raise self._diverged("the weights became NaN or infinite")
-        if self.out is None or self.step == 0 or not self.accelerator.is_main_process:
+        if self.out is None or not (self.step or self.done) or not self.accelerator.is_main_process:
             return None
-        training = {"model": self.raw.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch_version = torch.__version__.split("+")[0]
-        card = {"version": __version__, "torch": torch_version, "device": self.device.type, "bf16": self.bf16}
-        return checkpoint.save(self.out, self.step, self.recipe, self.averaged.module.state_dict(), training, card)
+        states = {turn: optimizer.state_dict() for turn, optimizer in self.optimizers.items()}
+        card = {
+            "version": __version__, "torch": torch.__version__.split("+")[0], "device": self.device.type,
+            "bf16": self.bf16,
+        }  # fmt: skip
+        if self.needed:
+            card["needs"] = {role: trained.card["sha256"][MODEL] for role, trained in self.needed.items()}
+        averaged, raw = (own_weights(model, self.recipe) for model in (self.averaged, self.raw))
+        return checkpoint.save(self.out, self.step, self.recipe, averaged, {"model": raw, "optimizers": states}, card)
 
-    def _average(self, averaged: list[torch.Tensor], current: list[torch.Tensor], _n: torch.Tensor) -> None:
+    def _resume(self, found: Path) -> None:
+        state = checkpoint.read_training(found, self.recipe)
+        check_needed(checkpoint.read_card(found), self.needed, found)
+        fill(self.raw, self.recipe, state["model"], found)
+        fill(self.averaged, self.recipe, state["average"], found)
+        self._average.n_averaged.fill_(state["step"])
+        for turn, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][turn])
+        self.step, self.done = state["step"], not self.recipe.steps
+
+    def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:
+        recipe, weights = self.recipe, [p for p in part.parameters() if p.requires_grad]
+        fused = self.device.type in ("cpu", "cuda")
+        return torch.optim.AdamW(
+            [{"params": weights}], lr=recipe.rate, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=fused
+        )
+
+    def _blend(self, averaged: list[Tensor], current: list[Tensor], _n: Tensor) -> None:
         """EMA with a warm-up: at first the average forgets quickly, so that it leaves the random start behind."""
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
-    def _finite(self, loss: torch.Tensor) -> float:
-        loss = self.accelerator.gather(loss).mean().item()
-        if not math.isfinite(loss):
-            raise self._diverged(f"the loss became {loss}")
-        return loss
+    def _due(self, period: int) -> bool:
+        return self.step % period == 0 or self.step == self.recipe.steps
+
+    def _progress(self, clock: Clock) -> Progress:
+        losses, rate = self._finite(clock.means(self.step)), self.rate(self.step - 1)
+        images_per_second, pace = clock.pace(self.step, self.recipe.batch)
+        left = pace * (self.recipe.steps - self.step)
+        parts = losses if len(losses) > 1 else {}
+        return Progress(self.step, self.recipe.steps, sum(losses.values()), rate, images_per_second, left, parts)
+
+    def _finite(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        found = {name: self.accelerator.gather(loss).mean().item() for name, loss in losses.items()}
+        for name, loss in found.items():
+            if not math.isfinite(loss):
+                raise self._diverged(f"the loss{'' if name == 'loss' else f' ({name})'} became {loss}")
+        return found
 
     def _weights_are_finite(self) -> bool:
-        return all(bool(weights.isfinite().all()) for weights in self.raw.parameters())
+        values = self.raw.state_dict().values()
+        return all(bool(v.isfinite().all()) for v in values if v.is_floating_point())
 
     def _diverged(self, what: str) -> TrainingDiverged:
         kept = checkpoint.newest(self.out) if self.out else None
@@ -196,11 +229,24 @@ class Run:
     def _found(self, resume: bool) -> Path | None:
         found = checkpoint.newest(self.out, to_resume=resume) if self.out else None
         if found and not resume:
-            raise checkpoint.CheckpointError(
+            raise CheckpointError(
                 f"{shorten(self.out)} already holds a run ({found.name}): resume it (--resume), or train into another "
                 "folder (--out)"
             )
         return found
+
+    @contextmanager
+    def _kept_on_interrupt(self, clock: Clock) -> Iterator[None]:
+        """Ctrl-C, or a notebook that stops iterating: a checkpoint of what there is, if it is good."""
+        try:
+            yield
+        except TrainingDiverged:
+            raise
+        except BaseException:
+            if all(math.isfinite(total.item()) for total in clock.total.values()) and self._weights_are_finite():
+                with _finish_before_interrupt():
+                    self.save()
+            raise
 
     @contextmanager
     def _seeded_dropout(self, rank: int) -> Iterator[None]:
@@ -217,50 +263,12 @@ def train(recipe: Recipe, out: Path | None = None, **options) -> Run:
     with tqdm(total=recipe.steps, initial=run.step, desc=recipe.name, unit="step", disable=hidden) as bar:
         try:
             for progress in run:
-                bar.set_postfix_str(
-                    f"loss {progress.loss:.4f}, rate {progress.rate:.1e}, {progress.images_per_second:,.0f} images/s"
-                )
+                bar.set_postfix_str(str(progress))
                 bar.update(progress.step - bar.n)
         except KeyboardInterrupt:
             where = f"; resume it in {shorten(run.out)} (--resume)" if run.out else ""
             bar.write(f"stopped after step {run.step} of {recipe.steps}: the model is usable{where}")
     return run
-
-
-def default_folder(recipe: Recipe) -> Path:
-    """Where `course train` puts a run."""
-    return RUNS / recipe.name
-
-
-def pick_device(wanted: str = "auto") -> str:
-    """The device to use: the wanted one, or the best there is. Raises ValueError where there is none such."""
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if wanted == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if has[name])
-    if wanted not in has:
-        raise ValueError(f"there is no device {wanted!r}; choose auto, {', '.join(has)}")
-    if not has[wanted]:
-        raise ValueError(f"PyTorch sees no {wanted} device here; `course doctor` says what it sees. Use cpu, or auto")
-    return wanted
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself; emulated, it would be slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-
-
-def _accelerator(device: str) -> Accelerator:
-    """Accelerate keeps the first device that a process asked for; a notebook may change its mind."""
-    try:
-        accelerator = Accelerator(cpu=device == "cpu")
-        if accelerator.device.type == device:
-            return accelerator
-    except ValueError:  # it was another one before
-        pass
-    AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=device == "cpu")
 
 
 def _seed(*numbers: int) -> int:

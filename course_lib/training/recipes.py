@@ -2,27 +2,20 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-import torch
-from torch import nn
-
-from course_lib.diffusion import TARGETS, Denoiser, NoiseSchedule, bound_weight
-from course_lib.models import Classifier
-from course_lib.nets import ABLATIONS, UNet
-
-SCHEDULES = {"linear": NoiseSchedule.linear, "cosine": NoiseSchedule.cosine}
+from course_lib.nets import ABLATIONS
 
 
 @dataclass(frozen=True)
 class Recipe:
     """data: a name for `data.load`. model and options: a name in MODELS and what it is built from.
 
-    labels: whether the model sees them. steps of `batch` images each; `rate` is the peak learning rate, reached after
-    `warmup` steps, falling like a cosine to 0; `weight_decay` and `clip` (of the gradient's norm) as in AdamW;
-    `ema`: the decay of the averaged weights, which are the ones that are used.
+    labels: whether the model sees them. needs: a role, and the recipe whose trained model plays it; it is loaded and
+    frozen. steps of `batch` images each; 0 steps stand for a model that is fitted at once. `rate` is the peak learning
+    rate, reached after `warmup` steps; its `fall` is that of a cosine down to 0, or none. `betas`, `weight_decay` as in
+    AdamW; `clip`: of the gradient's norm. `ema`: the decay of the averaged weights, which are the ones that are used.
     """
 
     name: str
@@ -30,14 +23,23 @@ class Recipe:
     model: str
     options: dict[str, Any] = field(default_factory=dict)
     labels: bool = False
+    needs: dict[str, str] = field(default_factory=dict)
     steps: int = 1000
     batch: int = 128
     rate: float = 1e-3
     warmup: int = 100
+    fall: Literal["cosine", "none"] = "cosine"
+    betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip: float = 1.0
     ema: float = 0.995
     seed: int = 0
+
+    def __post_init__(self):
+        if self.fall not in ("cosine", "none"):
+            raise ValueError(f"the rate's fall must be 'cosine' or 'none'; got {self.fall!r}")
+        object.__setattr__(self, "options", _jsonable(self.options))
+        object.__setattr__(self, "betas", tuple(self.betas))
 
     def as_json(self) -> dict[str, Any]:
         """The recipe in JSON's types."""
@@ -52,33 +54,11 @@ class Recipe:
             raise ValueError(f"this is no recipe of this version: unknown or missing fields {sorted(wrong)}")
         return cls(**values)
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """The shape of one image: (channels, size, size)."""
-        return self.options["channels"], self.options["size"], self.options["size"]
 
-
-def unet_denoiser(
-    schedule: str = "cosine",
-    target: str = "v",
-    T: int = 1000,
-    weight: str = "simple",
-    without: str | None = None,
-    **net: Any,
-) -> Denoiser:
-    """A U-Net that learns to denoise; `net` are the arguments of UNet.
-
-    weight: "simple" (each t counts the same) or "bound" (each counts as in the variational bound; lesson 07).
-    without: a part to leave out, a name in ABLATIONS (lesson 08).
-    """
-    process = _choose(SCHEDULES, schedule, "schedule")(T)
-    target = _choose(TARGETS, target, "target")
-    weights = _choose({"simple": None, "bound": bound_weight(process, target)}, weight, "weight")
-    unet = UNet if without is None else _choose(ABLATIONS, without, "ablation")
-    return Denoiser(unet(**net), process, target, weights)
-
-
-MODELS: dict[str, Callable[..., nn.Module]] = {"unet-denoiser": unet_denoiser, "classifier": Classifier}
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    return [_jsonable(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _digits(name: str, **changes: Any) -> Recipe:
@@ -128,23 +108,3 @@ def recipe_named(name: str) -> Recipe:
         f"there is no recipe {name!r}; " + (f"did you mean {' or '.join(close)}? " if close else "")
         + f"The recipes are: {', '.join(RECIPES)}"
     )  # fmt: skip
-
-
-def build(recipe: Recipe) -> nn.Module:
-    """The recipe's model, with fresh weights from its seed; PyTorch's global generator is left as it was."""
-    make = _choose(MODELS, recipe.model, "model")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(recipe.seed)
-        return make(**recipe.options)
-
-
-def _choose(choices: dict[str, Any], name: str, kind: str) -> Any:
-    if name not in choices:
-        raise ValueError(f"there is no {kind} {name!r}; choose one of: {', '.join(choices)}")
-    return choices[name]
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    return [_jsonable(item) for item in value] if isinstance(value, tuple | list) else value

@@ -34,7 +34,7 @@ from course_lib.agree import agree, agree_mean
 from course_lib.diffusion import (
     EPS, TARGETS, V, X0, Denoiser, NoiseSchedule, Oracle, best_variance, bound, bound_weight, discretized, fixed_variance, step_kl,
 )
-from course_lib.diffusion.bound import prior_term, step_term
+from course_lib.diffusion.variational import prior_term, step_term
 from course_lib.exact import GaussianMixture
 from course_lib.exercises import check, hint, solution
 from course_lib.experiments import results

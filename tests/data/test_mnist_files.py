@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from course_lib.data import load
-from course_lib.data.mnist import DataError, IdxFile, IdxSource, load_idx
+from course_lib.data.sets.mnist import DataError, IdxFile, IdxSource, load_idx
 
 PARTS = {
     "train_x0": ("tiny-train-images", (6, 5, 4)),

@@ -23,7 +23,7 @@ from course_lib.diffusion import (
     fixed_variance,
     step_kl,
 )
-from course_lib.diffusion.bound import decoder_term, prior_term, step_term
+from course_lib.diffusion.variational import decoder_term, prior_term, step_term
 from course_lib.exact import GaussianMixture, Points
 from course_lib.training import build, recipe_named
 

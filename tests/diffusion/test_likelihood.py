@@ -7,8 +7,9 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import nn
 
-from course_lib.diffusion import Denoiser, NoiseSchedule, Oracle, V, log_likelihood, velocity
-from course_lib.exact import GaussianMixture
+from course_lib.diffusion import Denoiser, NoiseSchedule, Oracle, V, flow_bits, log_likelihood, velocity
+from course_lib.diffusion.likelihood import log_decoder
+from course_lib.exact import GaussianMixture, Points
 
 LINEAR = NoiseSchedule.linear()
 MIXTURE = GaussianMixture(
@@ -125,3 +126,27 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others():
 def test_the_start_must_lie_between_the_singular_end_and_T(start):
     with pytest.raises(ValueError, match="start must lie above 0 and below T = 1000; got"):
         log_likelihood(ORACLE, torch.zeros(2, 2), start)
+
+
+SCHEDULE = NoiseSchedule.linear(100, 1e-3, 0.15)
+
+
+def test_the_decoder_of_the_flow_is_bayes_rule_over_the_grey_levels():
+    levels, s, x_s = torch.linspace(-1, 1, 5, dtype=torch.float64), 30, torch.tensor([[0.13, -0.7]])
+    signal, noise = SCHEDULE.signal(s), SCHEDULE.noise(s)
+    density = (-((x_s[0, :, None].double() - signal * levels) ** 2) / (2 * noise**2)).exp()
+    log_p = (density / density.sum(1, keepdim=True)).log()
+    for i in range(5):
+        for j in range(5):
+            x0 = torch.stack([levels[i], levels[j]])[None].float()
+            found = log_decoder(SCHEDULE, x0, x_s, 5, s).item()
+            assert found == pytest.approx((log_p[0, i] + log_p[1, j]).item(), abs=1e-5)
+
+
+def test_the_bits_by_the_flow_are_a_bound_close_to_what_equally_likely_levels_cost():
+    """Four grey levels, each as likely as the others: two bits per pixel, and not less."""
+    schedule = NoiseSchedule.linear()
+    levels = torch.linspace(-1, 1, 4, dtype=torch.float64)[:, None]
+    x0 = levels.repeat(100, 1).float()
+    bits = flow_bits(Oracle(Points(levels), schedule), x0, 4, 5.0, torch.Generator().manual_seed(0))
+    assert bits.mean().item() == pytest.approx(2, abs=0.01 + 4 * bits.std().item() / math.sqrt(len(x0)))

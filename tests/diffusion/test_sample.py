@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from course_lib.diffusion import Clipped, NoiseSchedule, Oracle, last, sample, step
+from course_lib.diffusion import SAMPLERS, Clipped, Guided, NoiseSchedule, Oracle, last, sample, step
 from course_lib.exact import GaussianMixture, Points
 
 SCHEDULE = NoiseSchedule.linear(100, 1e-3, 0.15)
@@ -58,7 +58,7 @@ class TestTwoSamples:
     @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
     def test_with_the_exact_denoiser_every_sampler_reaches_the_mixture(self, eta):
         generator = torch.Generator().manual_seed(1)
-        x = last(sample(self.ORACLE, noise(self.N, dim=1), self.FULL.times(1000), eta, generator))
+        x = last(sample(self.ORACLE, noise(self.N, dim=1), self.FULL.times(1000), eta=eta, generator=generator))
         assert self.p_value(x) > 0.01
 
     @pytest.mark.parametrize("update", ["ddpm", "ddim"])
@@ -120,7 +120,10 @@ def test_a_step_over_many_times_is_the_same_as_in_a_schedule_that_has_only_those
 def test_ddim_gives_each_noise_its_own_image_and_ddpm_does_not():
     oracle, x_T = Oracle(MIXTURE, SCHEDULE), noise(20)
     runs = {
-        eta: [last(sample(oracle, x_T, SCHEDULE.times(20), eta, torch.Generator().manual_seed(i))) for i in (0, 1)]
+        eta: [
+            last(sample(oracle, x_T, SCHEDULE.times(20), eta=eta, generator=torch.Generator().manual_seed(i)))
+            for i in (0, 1)
+        ]
         for eta in (0.0, 1.0)
     }
     assert torch.equal(*runs[0.0]) and not torch.allclose(*runs[1.0])
@@ -129,7 +132,8 @@ def test_ddim_gives_each_noise_its_own_image_and_ddpm_does_not():
 def test_the_same_generator_seed_gives_the_same_bytes():
     oracle = Oracle(MIXTURE, SCHEDULE)
     a, b = (
-        last(sample(oracle, noise(20), SCHEDULE.times(20), 1.0, torch.Generator().manual_seed(5))) for _ in range(2)
+        last(sample(oracle, noise(20), SCHEDULE.times(20), generator=torch.Generator().manual_seed(5)))
+        for _ in range(2)
     )
     assert torch.equal(a, b)
 
@@ -161,7 +165,7 @@ def test_real_times_between_the_whole_ones_are_fine():
 )
 def test_bad_arguments_are_named_before_anything_is_computed(arguments, message):
     with pytest.raises(ValueError, match=message):
-        sample(Oracle(MIXTURE, SCHEDULE), noise(2), **arguments)
+        last(sample(Oracle(MIXTURE, SCHEDULE), noise(2), **arguments))
 
 
 def test_a_clipped_denoiser_keeps_x0_inside_and_x_t_the_same_mixture():
@@ -180,6 +184,52 @@ def test_the_ideal_denoiser_of_a_finite_set_gives_its_points_back():
 def test_the_number_of_copies_of_each_point_is_what_chance_allows():
     points = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]], dtype=torch.float64)
     generator = torch.Generator().manual_seed(5)
-    x = last(sample(Oracle(Points(points), SCHEDULE), noise(3_000), SCHEDULE.times(100), 1.0, generator))
+    x = last(sample(Oracle(Points(points), SCHEDULE), noise(3_000), SCHEDULE.times(100), generator=generator))
     share = torch.cdist(x, points).argmin(1).bincount(minlength=3) / 3_000
     assert (share - 1 / 3).abs().max() < 4.5 * math.sqrt(2 / 9 / 3_000) + 0.01
+
+
+@pytest.mark.parametrize("variance", ["beta_tilde", "beta"])
+def test_the_step_to_t_0_adds_no_noise_whatever_the_variance(variance):
+    oracle, x_1 = Oracle(MIXTURE, SCHEDULE), noise(5)
+    state = next(sample(oracle, x_1, [1, 0], generator=torch.Generator().manual_seed(0), variance=variance))
+    assert torch.equal(state.x_t, oracle.predict(x_1, 1)[0])
+
+
+def test_every_sampler_is_called_in_one_way():
+    oracle, x_T = Oracle(MIXTURE, SCHEDULE), noise(3)
+    for name, walk in SAMPLERS.items():
+        x = last(walk(oracle, x_T, SCHEDULE.times(10), None, torch.Generator().manual_seed(0)))
+        assert x.shape == x_T.shape and x.isfinite().all(), name
+
+
+class Halves:
+    """A conditional denoiser of two known answers: the exact one of all data, and the exact one of a condition's."""
+
+    def __init__(self, whole, part):
+        self.whole, self.part, self.schedule = whole, part, whole.schedule
+
+    def predict(self, x_t, t, cond=None):
+        return (self.whole if cond is None else self.part).predict(x_t, t)
+
+
+def test_guidance_follows_the_score_of_the_tempered_mixture():
+    """eps_u + w (eps_c - eps_u) is the noise of a density proportional to p(x) (p(x | c) / p(x))^w: its score by autograd."""
+    part = GaussianMixture(MIXTURE.mean[:1], MIXTURE.cov[:1])
+    model, t, w = Halves(Oracle(MIXTURE, SCHEDULE), Oracle(part, SCHEDULE)), 60, 2.5
+    x_t = noise(40).requires_grad_(True)
+    signal, sigma = SCHEDULE.at(t)
+    log_p, log_c = (d.noised(signal, sigma).log_prob(x_t) for d in (MIXTURE, part))
+    (score,) = torch.autograd.grad((log_p + w * (log_c - log_p)).sum(), x_t)
+    x0, eps = Guided(model, w).predict(x_t.detach(), t, torch.zeros(40))
+    torch.testing.assert_close(eps, -sigma * score, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(signal * x0 + sigma * eps, x_t.detach(), rtol=1e-9, atol=1e-9)
+
+
+def test_guidance_of_1_is_the_conditional_and_of_0_the_unconditional_denoiser():
+    part = GaussianMixture(MIXTURE.mean[:1], MIXTURE.cov[:1])
+    model, x_t, cond = Halves(Oracle(MIXTURE, SCHEDULE), Oracle(part, SCHEDULE)), noise(9), torch.zeros(9)
+    for w, expected in ((1, model.predict(x_t, 50, cond)), (0, model.predict(x_t, 50))):
+        torch.testing.assert_close(Guided(model, w).predict(x_t, 50, cond), expected)
+    with pytest.raises(ValueError, match="give it one"):
+        Guided(model, 2).predict(x_t, 50)

@@ -5,6 +5,7 @@ distribution function of q_t, a mixture. The SDEs are tested on their samples, a
 """
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -39,16 +40,8 @@ MIXTURE = GaussianMixture(
 )
 
 
-def ddim(denoiser, x_T, times, cond=None):
-    return sample(denoiser, x_T, times, eta=0.0, cond=cond)
-
-
-def corrected(denoiser, x_T, times, generator=None, cond=None):
-    return euler_maruyama(denoiser, x_T, times, generator, corrections=1, cond=cond)
-
-
-ODES = {"ddim": ddim, "euler": euler, "heun": heun, "dpm_solver": dpm_solver}
-SDES = {"euler_maruyama": euler_maruyama, "predictor-corrector": corrected}
+ODES = {"ddim": partial(sample, eta=0.0), "euler": euler, "heun": heun, "dpm_solver": dpm_solver}
+SDES = {"euler_maruyama": euler_maruyama, "predictor-corrector": partial(euler_maruyama, corrections=1)}
 FALLING = ODES | SDES
 SAMPLERS = FALLING | {"encode": encode}
 
@@ -214,7 +207,7 @@ def test_few_steps_from_where_the_signal_is_nearly_0_do_not_explode(name):
     oracle, x_T = Oracle(BUMPS, schedule), noise(200, 1)
     exact = carried(x_T, 1000, 0, schedule)
     for steps in (3, 10):
-        found, ddims = (last(solver(oracle, x_T, schedule.times(steps))) for solver in (ODES[name], ddim))
+        found, ddims = (last(solver(oracle, x_T, schedule.times(steps))) for solver in (ODES[name], ODES["ddim"]))
         assert found.abs().max() < 2.5
         assert (found - exact).abs().mean() < (ddims - exact).abs().mean()
 
@@ -223,7 +216,7 @@ def test_few_steps_from_where_the_signal_is_nearly_0_do_not_explode(name):
 def test_a_single_step_to_0_is_ddims(name):
     oracle, x = Oracle(MIXTURE, LINEAR), noise(6, 2)
     torch.testing.assert_close(
-        last(ODES[name](oracle, x, [300, 0])), last(ddim(oracle, x, [300, 0])), rtol=0, atol=1e-12
+        last(ODES[name](oracle, x, [300, 0])), last(ODES["ddim"](oracle, x, [300, 0])), rtol=0, atol=1e-12
     )
 
 
@@ -294,7 +287,7 @@ class TestTwoSamples:
     @pytest.mark.parametrize("name", SDES)
     def test_with_the_exact_score_the_reverse_sde_reaches_the_mixture(self, name):
         steps = self.STEPS if name == "euler_maruyama" else self.STEPS // 2
-        x = last(SDES[name](self.ORACLE, noise(self.N, 1), LINEAR.times(steps), seeded(1)))
+        x = last(SDES[name](self.ORACLE, noise(self.N, 1), LINEAR.times(steps), generator=seeded(1)))
         assert self.p_value(x) > 0.01
 
     def test_the_same_loop_by_hand_does_too(self):
@@ -316,7 +309,8 @@ class TestTwoSamples:
         q, times = self.NARROW.noised(LINEAR.signal(100), LINEAR.noise(100)), [1000, 700, 400, 250, 100]
         truth = q.log_prob(q.sample(self.N, seeded(2)))
         none, some = (
-            last(euler_maruyama(self.ORACLE, noise(self.N, 1), times, seeded(1), corrections=n)) for n in (0, 20)
+            last(euler_maruyama(self.ORACLE, noise(self.N, 1), times, generator=seeded(1), corrections=n))
+            for n in (0, 20)
         )
         assert ks_2samp(q.log_prob(some), truth).statistic < 0.5 * ks_2samp(q.log_prob(none), truth).statistic
 
@@ -325,7 +319,7 @@ class TestTwoSamples:
         x, generator = self.NARROW.noised(LINEAR.signal(t), LINEAR.noise(t)).sample(self.N, seeded(4)), seeded(1)
         start = x
         for _ in range(60):
-            x = langevin_step(self.ORACLE, x, t, generator, r=0.08)
+            x = langevin_step(self.ORACLE, x, t, generator=generator, r=0.08)
         assert self.p_value(x, at=t) > 0.01
         assert np.corrcoef(x.flatten(), start.flatten())[0, 1] < 0.99  # and yet the points moved
 
@@ -333,7 +327,7 @@ class TestTwoSamples:
         x, generator = noise(self.N, 1) + 1, seeded(1)
         assert self.p_value(x, at=400) < 1e-6
         for _ in range(400):
-            x = langevin_step(self.ORACLE, x, 400, generator, r=0.08)
+            x = langevin_step(self.ORACLE, x, 400, generator=generator, r=0.08)
         assert self.p_value(x, at=400) > 0.01
 
 
@@ -345,7 +339,7 @@ def test_on_a_gaussian_langevin_steps_settle_at_the_variance_that_their_size_all
     a = 2 * (r * LINEAR.noise(t)) ** 2 / s2
     x, generator = s2.sqrt() / (1 - a / 2).sqrt() * noise(n, 1, seed=3), seeded(1)
     for _ in range(5):
-        before, x = x, langevin_step(gauss, x, t, generator, r=r)
+        before, x = x, langevin_step(gauss, x, t, generator=generator, r=r)
     assert x.var().item() == pytest.approx((s2 / (1 - a / 2)).item(), rel=5 * math.sqrt(2 / n))
     moved = x - (1 - a) * before
     assert moved.var().item() == pytest.approx((2 * a * s2).item(), rel=5 * math.sqrt(2 / n))
@@ -353,7 +347,7 @@ def test_on_a_gaussian_langevin_steps_settle_at_the_variance_that_their_size_all
 
 def test_euler_maruyama_takes_one_noise_a_step_and_none_for_the_last():
     oracle, x, generator = Oracle(MIXTURE, LINEAR), noise(20, 2), seeded(1)
-    first, second = euler_maruyama(oracle, x, [200, 150, 0], seeded(1))
+    first, second = euler_maruyama(oracle, x, [200, 150, 0], generator=seeded(1))
     log_signal = LINEAR.signal(
         torch.tensor([200 - 1e-4, 200 + 1e-4, 150 - 1e-4, 150 + 1e-4], dtype=torch.float64)
     ).log()
@@ -367,10 +361,10 @@ def test_euler_maruyama_takes_one_noise_a_step_and_none_for_the_last():
 
 def test_corrections_are_langevin_steps_at_the_new_time_with_their_own_noise():
     oracle, x, generator = Oracle(MIXTURE, LINEAR), noise(6, 2), seeded(1)
-    (found,) = euler_maruyama(oracle, x, [200, 150], seeded(1), corrections=2, r=0.3)
-    expected = last(euler_maruyama(oracle, x, [200, 150], generator))
+    (found,) = euler_maruyama(oracle, x, [200, 150], generator=seeded(1), corrections=2, r=0.3)
+    expected = last(euler_maruyama(oracle, x, [200, 150], generator=generator))
     for _ in range(2):
-        expected = langevin_step(oracle, expected, 150, generator, r=0.3)
+        expected = langevin_step(oracle, expected, 150, generator=generator, r=0.3)
     assert torch.equal(found.x_t, expected)
     plain = last(euler_maruyama(oracle, x, [150, 0]))
     assert torch.equal(last(euler_maruyama(oracle, x, [150, 0], corrections=2)), plain)
@@ -385,7 +379,7 @@ class TestThereAndBack:
         for steps in (50, 100, 200):
             times = LINEAR.times(steps)
             x_T = last(encode(self.ORACLE, self.X0, times[::-1]))
-            errors.append((last(ddim(self.ORACLE, x_T, times)) - self.X0).abs().mean().item())
+            errors.append((last(ODES["ddim"](self.ORACLE, x_T, times)) - self.X0).abs().mean().item())
         assert errors[0] > 1.7 * errors[1] > 1.7**2 * errors[2] and errors[2] < 0.03
 
     def test_what_it_is_encoded_to_looks_like_noise(self):
@@ -461,7 +455,7 @@ class TestEverySampler:
 
     @pytest.mark.parametrize("name", SDES)
     def test_the_same_seed_gives_the_same_bytes_and_another_one_others(self, name):
-        a, b, c = (last(SDES[name](self.ORACLE, noise(9, 2), LINEAR.times(5), seeded(s))) for s in (5, 5, 6))
+        a, b, c = (last(SDES[name](self.ORACLE, noise(9, 2), LINEAR.times(5), generator=seeded(s))) for s in (5, 5, 6))
         assert torch.equal(a, b) and not torch.allclose(a, c)
 
     @pytest.mark.parametrize("name", [*ODES, "encode"])

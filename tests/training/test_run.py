@@ -78,7 +78,7 @@ def state_of(run):
         {
             "model": run.raw.state_dict(),
             "average": run.averaged.state_dict(),
-            "optimizer": run.optimizer.state_dict(),
+            "optimizers": {turn: optimizer.state_dict() for turn, optimizer in run.optimizers.items()},
             "step": run.step,
         }
     )
@@ -94,7 +94,8 @@ def weights_on_disk(out):
         yield from load_file(folder / "model.safetensors").values()
         training = torch.load(folder / "training.pt", weights_only=True)
         yield from training["model"].values()
-        yield from (v for state in training["optimizer"]["state"].values() for v in state.values())
+        for optimizer in training["optimizers"].values():
+            yield from (v for state in optimizer["state"].values() for v in state.values())
 
 
 def patch_loss(monkeypatch, step, change):
@@ -167,7 +168,7 @@ def test_what_the_reader_draws_between_two_steps_changes_nothing(whole):
     run = cpu_run(TINY, every=1)
     for progress in run:
         torch.manual_seed(progress.step)
-        run.averaged.module.train()
+        run.averaged.train()
         torch.randn(7)
     assert state_of(run) == state_of(whole[0])
 
@@ -254,7 +255,7 @@ def test_the_rate_is_a_function_of_the_step_alone_and_is_the_one_that_is_used(wh
     for progress in cpu_run(TINY, every=1):
         expected = 1e-3 * min(1, progress.step / 5) * math.cos(math.pi / 2 * (progress.step - 1) / 20) ** 2
         assert math.isclose(progress.rate, expected, rel_tol=1e-9)
-    assert run.optimizer.param_groups[0]["lr"] == fresh.rate(19)
+    assert run.optimizers[""].param_groups[0]["lr"] == fresh.rate(19)
 
 
 def test_the_rate_warms_up_then_falls_to_nearly_nothing():
@@ -285,7 +286,7 @@ def test_the_average_forgets_quickly_at_first(ema):
         now = torch.cat([p.detach().flatten().double() for p in run.raw.parameters()])
         decay = min(ema, progress.step / (9 + progress.step))
         average = now if average is None else decay * average + (1 - decay) * now
-        found = torch.cat([p.detach().flatten().double() for p in run.averaged.module.parameters()])
+        found = torch.cat([p.detach().flatten().double() for p in run.averaged.parameters()])
         assert torch.allclose(found, average, rtol=0, atol=1e-6)
     assert not torch.allclose(found, now, rtol=0, atol=1e-5)
     assert (average - now).norm() < (average - start).norm()
@@ -426,8 +427,8 @@ def test_ctrl_c_leaves_a_whole_step_a_checkpoint_and_a_usable_model(whole, tmp_p
 
     trained = load_trained(tmp_path)
     assert trained.step == step
-    assert tensors(trained.model.state_dict()) == tensors(run.averaged.module.state_dict())
-    x0, eps = run.averaged.module.predict(torch.zeros(2, 1, 8, 8), 500)
+    assert tensors(trained.model.state_dict()) == tensors(run.averaged.state_dict())
+    x0, eps = run.averaged.predict(torch.zeros(2, 1, 8, 8), 500)
     assert x0.isfinite().all() and eps.isfinite().all()
 
     resumed = train(TINY, tmp_path, device="cpu", resume=True)
@@ -471,7 +472,7 @@ def test_an_error_in_the_readers_own_loop_leaves_a_checkpoint(tmp_path):
 @pytest.mark.parametrize("change", [lambda x: 2 * x, lambda x: (x + 1) * 127.5, lambda x: x * math.nan])
 def test_images_outside_the_range_are_refused_before_any_step(change):
     digits = load("digits").train
-    with pytest.raises(ValueError, match=r"the training images of 'digits' must lie in \[-1, 1\]"):
+    with pytest.raises(ValueError, match=r"the training data of 'digits' must lie in \[-1, 1\]"):
         cpu_run(TINY, data=Split(change(digits.x0), digits.label))
 
 
@@ -481,9 +482,18 @@ def test_no_images_at_all_are_refused_and_not_replaced_by_others():
         cpu_run(TINY, data=Split(digits.x0[:0], digits.label[:0]))
 
 
-def test_points_in_the_plane_are_refused_as_images():
-    with pytest.raises(ValueError, match="'moons' must be images"):
-        cpu_run(dataclasses.replace(TINY, data="moons"))
+@pytest.mark.parametrize(
+    ("x0", "message"),
+    [
+        (torch.zeros(8, 2, dtype=torch.long), r"points .*floating point and finite; got \(8, 2\), torch.int64"),
+        (torch.full((8, 2), math.inf), "points"),
+        (torch.zeros(8, 2, 3), r"got \(8, 2, 3\)"),
+        (torch.zeros(7, 2), "one label for each of its 7 images; got 8"),
+    ],
+)
+def test_data_that_are_neither_images_nor_points_are_refused(x0, message):
+    with pytest.raises(ValueError, match=message):
+        cpu_run(TINY, data=Split(x0, torch.zeros(8, dtype=torch.long)))
 
 
 def test_an_unknown_data_set_is_refused_with_the_names_there_are():
@@ -560,7 +570,10 @@ def test_every_recipe_has_its_own_name_and_survives_json(name):
 
 
 def test_a_recipe_with_every_field_changed_survives_json():
-    recipe = Recipe("n", "d", "m", {"a": [1, {"b": None}], "c": "x"}, True, 1, 2, 0.1, 3, 0.2, 0.3, 0.4, 5)
+    recipe = Recipe(
+        "n", "d", "m", {"a": [1, {"b": None}], "c": "x"}, True, {"role": "other"}, 1, 2, 0.1, 3, "none", (0.5, 0.6), 0.2,
+        0.3, 0.4, 5,
+    )  # fmt: skip
     for field in dataclasses.fields(Recipe):
         if field.default is not dataclasses.MISSING:
             assert getattr(recipe, field.name) != field.default, field.name

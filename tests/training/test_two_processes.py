@@ -44,7 +44,7 @@ losses = [progress.loss for progress in run]
 rank = run.accelerator.process_index
 save_file({name: value.contiguous() for name, value in run.raw.state_dict().items()}, home / f"raw-{rank}.safetensors")
 save_file(
-    {name: value.contiguous() for name, value in run.averaged.module.state_dict().items()},
+    {name: value.contiguous() for name, value in run.averaged.state_dict().items()},
     home / f"average-{rank}.safetensors",
 )
 try:
@@ -108,7 +108,7 @@ def test_two_processes_reach_the_losses_of_one_with_the_joint_batch(two, one):
 @pytest.mark.parametrize("kind", ["raw", "average"])
 def test_two_processes_reach_the_weights_of_one(two, one, kind):
     run = one[0]
-    expected = run.raw.state_dict() if kind == "raw" else run.averaged.module.state_dict()
+    expected = run.raw.state_dict() if kind == "raw" else run.averaged.state_dict()
     first, second = (load_file(two / f"{kind}-{rank}.safetensors") for rank in (0, 1))
     assert first.keys() == second.keys() == expected.keys()
     for name, values in expected.items():

@@ -5,22 +5,21 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
-from tqdm.auto import tqdm
 
 from course_lib.data import load
-from course_lib.diffusion import Denoiser, best_variance, fixed_variance, step_kl
-from course_lib.diffusion.bound import decoder_term, guess, prior_term
-from course_lib.experiments.common import rounded, trained
-from course_lib.metrics import generate, quality
-from course_lib.training import Trained
+from course_lib.diffusion import best_variance, fixed_variance, step_kl
+from course_lib.diffusion.variational import decoder_term, prior_term
+from course_lib.experiments.common import rounded
+from course_lib.metrics import quality, squared_errors
+from course_lib.models import generate
+from course_lib.training import Trained, finished
 
 MODELS = ("ddpm-digits", "ddpm-digits-simple", "ddpm-digits-bound")
 
 
 def measure() -> dict[str, Any]:
     """For each model: its squared error at every t, its bound for three variances, its FD ratio."""
-    found = {name: trained(name) for name in MODELS}
+    found = {name: finished(name) for name in MODELS}
     return {"models": {name: _of(model) for name, model in found.items()}}
 
 
@@ -52,13 +51,5 @@ def _of(found: Trained) -> dict[str, Any]:
         "square": rounded(held_out.mean(1)),
         "square_training": rounded(training.mean(1)),
         "bound": bounds,
-        "quality": asdict(quality(generate(found, 2000), "digits")),
+        "quality": asdict(quality(generate(found.model, 2000), "digits")),
     }
-
-
-def squared_errors(model: Denoiser, x0: Tensor, name: str = "") -> Tensor:
-    """|x_0 - x0_hat|^2 at t = 0 … T for each image, (T + 1, n), one random x_t for each; 0 at t = 0."""
-    generator = torch.Generator().manual_seed(0)
-    times = tqdm(range(1, model.schedule.T + 1), desc=name)
-    squares = [(x0 - guess(model, x0, t, generator)).double().flatten(1).square().sum(1) for t in times]
-    return torch.stack([torch.zeros_like(squares[0]), *squares])

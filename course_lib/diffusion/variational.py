@@ -65,11 +65,11 @@ def step_term(
 ) -> Tensor:
     """L_{t-1} = KL(q(x_{t-1} | x_t, x_0) | p(x_{t-1} | x_t)) at one random x_t an image; t in 2 … T; (batch,)."""
     t = torch.as_tensor(t, device=x0.device).expand(len(x0))
-    square = (x0 - guess(denoiser, x0, t, generator)).flatten(1).square().sum(1)
+    square = (x0 - x0_hat(denoiser, x0, t, generator)).flatten(1).square().sum(1)
     return step_kl(denoiser.schedule, t, square, x0[0].numel(), sigma2)
 
 
-def guess(denoiser: Predictor, x0: Tensor, t: int | Tensor, generator: Generator | None = None) -> Tensor:
+def x0_hat(denoiser: Predictor, x0: Tensor, t: int | Tensor, generator: Generator | None = None) -> Tensor:
     """What the denoiser takes x_0 for, from one random x_t of each image; x0's shape."""
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
     with torch.no_grad():
@@ -93,7 +93,7 @@ def decoder_term(
 ) -> Tensor:
     """L_0 = -log P(x_0 | x_1) at one random x_1 an image; (batch,). P is `discretized` around mu(x_1)."""
     t = torch.ones(len(x0), dtype=torch.long, device=x0.device)
-    return -discretized(x0, guess(denoiser, x0, t, generator), sigma2[1].sqrt().item(), levels).flatten(1).sum(1)
+    return -discretized(x0, x0_hat(denoiser, x0, t, generator), sigma2[1].sqrt().item(), levels).flatten(1).sum(1)
 
 
 def discretized(x0: Tensor, mu: Tensor, sigma: float, levels: int) -> Tensor:
@@ -145,7 +145,7 @@ def bound_weight(schedule: NoiseSchedule, target: Target) -> Tensor:
     L_{t-1} = lambda_t |y - y_hat|^2 + constant, for the variance sigma_t^2 = beta_t (Ho et al. 2020, eq. 12; lesson 07).
     """
     t = torch.arange(1, schedule.T + 1)
-    signal, noise = schedule.signal(t), schedule.noise(t)
+    signal, noise = schedule.at(t)
     c, d = target.coefficients(signal, noise)
     k = _posterior_tables(schedule)[1][1:]
     of_x0 = k**2 / (2 * schedule.beta[1:])

@@ -5,7 +5,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from course_lib.experiments.common import rounded
-from course_lib.experiments.samplers import IMAGES, images
+from course_lib.experiments.samplers_digits import IMAGES, images
 from course_lib.metrics import quality
 
 SEEDS = (0, 10, 20)

@@ -3,29 +3,23 @@
 import json
 import platform
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from course_lib import __version__
-from course_lib.experiments import ablations, bound, likelihood, samplers, seeds
 from course_lib.paths import RESULTS
 
-EXPERIMENTS: dict[str, Callable[[], dict[str, Any]]] = {
-    "bound-digits": bound.measure,
-    "ablations-digits": ablations.measure,
-    "samplers-digits": samplers.measure,
-    "seeds-digits": seeds.measure,
-    "likelihood-digits": likelihood.measure,
-}
+EXPERIMENTS = tuple(sorted(file.stem.replace("_", "-") for file in Path(__file__).parent.glob("[!_]*_*.py")))
 
 
 def record(name: str) -> Path:
     """Measure, and write data/results/NAME.json. Raises ValueError for an unknown name."""
     if name not in EXPERIMENTS:
         raise ValueError(f"there is no experiment {name!r}; choose one of: {', '.join(EXPERIMENTS)}")
-    values = EXPERIMENTS[name]()
+    values = measurement(name)()
     made = {
         "command": f"course record {name}",
         "version": __version__,
@@ -37,6 +31,11 @@ def record(name: str) -> Path:
     partial.write_text(json.dumps(made | values, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
     return path
+
+
+def measurement(name: str) -> Callable[[], dict[str, Any]]:
+    """The function that makes a result's values, imported when it is asked for."""
+    return import_module(f"course_lib.experiments.{name.replace('-', '_')}").measure
 
 
 def results(name: str) -> dict[str, Any]:

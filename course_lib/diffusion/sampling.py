@@ -1,0 +1,118 @@
+"""From noise to data: one update, two numbers, and every sampler between DDPM and DDIM. Lesson 09 derives it.
+
+A sampler is a plain generator of State under `@sampler`; all of them are called in one way:
+sampler(denoiser, x_T, times, cond, generator, …). A notebook iterates it, records it, or stops it where it likes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import wraps
+from itertools import pairwise
+from typing import Concatenate, Literal, NamedTuple, ParamSpec
+
+import torch
+from torch import Generator, Tensor
+
+from course_lib.diffusion.denoiser import Predictor
+from course_lib.diffusion.schedule import NoiseSchedule
+
+
+class State(NamedTuple):
+    """Where a sampler stands: x_t at time t, and the x0 and eps that were predicted on the way here."""
+
+    t: int | float
+    x_t: Tensor
+    x0: Tensor
+    eps: Tensor
+
+
+P = ParamSpec("P")
+Walk = Callable[Concatenate[Predictor, Tensor, Sequence[float], P], Iterator[State]]
+
+
+def sampler(walk: Walk[P], rising: bool = False) -> Walk[P]:
+    """Make a sampler of a generator: it refuses bad times when it is called, and takes no gradients.
+
+    rising: whether its times must rise, as on the way from data to noise, and not fall.
+    """
+    without_gradients = torch.no_grad()(walk)
+
+    @wraps(walk)
+    def start(
+        denoiser: Predictor, x_T: Tensor, times: Sequence[float], *args: P.args, **options: P.kwargs
+    ) -> Iterator[State]:
+        _check_times(times, denoiser.schedule, rising)
+        return without_gradients(denoiser, x_T, times, *args, **options)
+
+    return start
+
+
+@sampler
+def sample(
+    denoiser: Predictor,
+    x_T: Tensor,
+    times: Sequence[float],
+    cond: Tensor | None = None,
+    generator: Generator | None = None,
+    *,
+    eta: float = 1.0,
+    variance: Literal["beta_tilde", "beta"] = "beta_tilde",
+) -> Iterator[State]:
+    """Walk from x_T along `times`, yielding a State after each step: iterate, record, or stop where you like.
+
+    x_T: (batch, …) pure noise at times[0]. times: falling, usually `schedule.times(steps)`.
+    eta = 1 is DDPM (Ho et al. 2020, algorithm 2), eta = 0 is DDIM (Song et al. 2021, eq. 12).
+    variance: the noise that DDPM adds back, beta_tilde (the true posterior's) or beta (Ho et al. 2020, sec. 3.2).
+    Raises ValueError where the times don't fall or leave 0 … T, and at the first step for an eta outside 0 … 1.
+    """
+    x_t = x_T
+    for t, s in pairwise(times):
+        x0, eps = denoiser.predict(x_t, t, cond)
+        x_t = step(denoiser.schedule, x0, eps, t, s, eta, generator, variance)
+        yield State(s, x_t, x0, eps)
+
+
+def step(
+    schedule: NoiseSchedule,
+    x0: Tensor,
+    eps: Tensor,
+    t: int | float,
+    s: int | float,
+    eta: float = 1.0,
+    generator: Generator | None = None,
+    variance: Literal["beta_tilde", "beta"] = "beta_tilde",
+) -> Tensor:
+    """x_s at an earlier time s < t, given what x_t is made of (Song et al. 2021, eq. 12 and 16; lesson 09).
+
+    x_s = signal_s x0 + sqrt(noise_s^2 - eta^2 sigma^2) eps + eta sigma z,  z ~ N(0, I)
+    Raises ValueError for an eta outside 0 … 1.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must lie in 0 … 1 (0 is DDIM, 1 is DDPM); got {eta}")
+    (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t), schedule.at(s)
+    beta = noise_t**2 - (signal_t / signal_s) ** 2 * noise_s**2
+    beta_tilde = noise_s**2 / noise_t**2 * beta
+    along = (noise_s**2 - eta**2 * beta_tilde).clamp(min=0).sqrt()
+    mean = signal_s.to(x0) * x0 + along.to(x0) * eps
+    if eta == 0 or s == 0:
+        return mean
+    sigma = eta * {"beta_tilde": beta_tilde, "beta": beta}[variance].sqrt()
+    return mean + sigma.to(x0) * torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+
+
+def last(states: Iterable[State]) -> Tensor:
+    """Run a sampler to its end and give its final x."""
+    for state in states:  # noqa: B007
+        pass
+    return state.x_t
+
+
+def _check_times(times: Sequence[float], schedule: NoiseSchedule, rising: bool) -> None:
+    """Raises ValueError where the times don't fall (or rise), or leave 0 … T."""
+    if len(times) < 2 or any(s == t or (s > t) != rising for t, s in pairwise(times)):
+        raise ValueError(f"times must {'rise' if rising else 'fall'}, and be at least two; got {_shortened(times)}")
+    if max(times) > schedule.T or min(times) < 0:
+        raise ValueError(f"times must lie in 0 … {schedule.T}; got {_shortened(times)}")
+
+
+def _shortened(times: Sequence[float]) -> str:
+    return str(list(times)) if len(times) <= 8 else f"[{times[0]}, {times[1]}, …, {times[-1]}]"

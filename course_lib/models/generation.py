@@ -1,0 +1,27 @@
+"""Images from any trained model, in batches."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.models.protocol import options_of
+
+BATCH = 500
+
+
+def generate(model: nn.Module, n: int, seed: int = 0, cond: Tensor | None = None, **options: Any) -> Tensor:
+    """n images (n, …) of a model that samples, on its device; the same seed gives the same images.
+
+    cond: (n, …), what each is to show. options: those of the model's `sample`. Raises ValueError, with the names that it
+    takes, for another one.
+    """
+    taken = options_of(model)
+    if unknown := [name for name in options if name not in taken]:
+        raise ValueError(f"this model takes no {', '.join(unknown)}; its options are: {', '.join(taken) or 'none'}")
+    device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
+    generator = torch.Generator(device).manual_seed(seed)
+    parts = [None] * -(-n // BATCH) if cond is None else cond.to(device).split(BATCH)
+    with torch.no_grad():
+        images = [model.sample(min(BATCH, n - i * BATCH), generator, part, **options) for i, part in enumerate(parts)]
+    return torch.cat(images)

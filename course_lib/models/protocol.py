@@ -1,0 +1,50 @@
+"""What it takes to be trained: the one protocol that the loop, the commands, the metrics and the scoreboard know."""
+
+import inspect
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+Loss = Tensor | dict[str, Tensor]
+
+
+class Trainable(Protocol):
+    """An nn.Module with three methods. Whatever has them is trained, resumed, sampled and measured like all others.
+
+    Where a model has more than one objective, it names the submodules that a step moves one after the other,
+    `turns = ("critic", "generator")`. Each has an optimizer of its own, and `forward(…, turn=name)` is that turn's loss.
+
+    Where a closed form or EM does the work, a recipe has `steps=0` and the model `fit(x0, cond, generator)`, which fills
+    its buffers. Where a model knows how probable an image is, `bits_per_dim(x0, levels, generator)` says so, (batch,).
+
+    A model that stands on another one (a recipe that `needs` it) gets it as an argument by its role, and keeps it as an
+    attribute of that name; it is frozen, and stored with its own recipe only.
+    """
+
+    def draw(self, shape: tuple[int, ...], generator: Generator | None, device: torch.device) -> dict[str, Tensor]:
+        """All that is random in one step over a batch of this shape; each is (batch, …)."""
+
+    def forward(self, x0: Tensor, cond: Tensor | None = None, **draws: Tensor) -> Loss:
+        """The loss: a scalar, or named parts whose sum it is. x0: (batch, …); cond: what each shows, or None."""
+
+    def sample(self, n: int, generator: Generator, cond: Tensor | None = None, **options: Any) -> Tensor:
+        """n new images, or points, as the data are; cond: (n, …). The options are the model's own, by keyword."""
+
+
+def parts_of(loss: Loss, turn: str = "") -> dict[str, Tensor]:
+    """The parts of a loss by name: a scalar is called `loss`, or like its turn."""
+    if torch.is_tensor(loss):
+        return {turn or "loss": loss}
+    return {f"{turn} {name}".strip(): part for name, part in loss.items()}
+
+
+def makes_images(model: nn.Module) -> bool:
+    """Whether a model samples; one that looks at images, as the classifier does, only has a loss."""
+    return hasattr(model, "sample")
+
+
+def options_of(model: nn.Module) -> dict[str, Any]:
+    """The options that a model's `sample` takes, with their defaults."""
+    taken = inspect.signature(model.sample).parameters.values()
+    return {p.name: p.default for p in taken if p.name not in ("n", "generator", "cond")}

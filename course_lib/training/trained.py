@@ -1,0 +1,135 @@
+"""Trained models: where they are, and how one is built and filled."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.models import MODELS, choose
+from course_lib.paths import CHECKPOINTS, RUNS, shorten
+from course_lib.training import checkpoint
+from course_lib.training.checkpoint import CARD, MODEL, CheckpointError
+from course_lib.training.recipes import Recipe, recipe_named
+
+
+@dataclass
+class Trained:
+    """A model as a checkpoint holds it, ready to use. card: what recipe.json says beside the recipe."""
+
+    recipe: Recipe
+    model: nn.Module
+    step: int
+    folder: Path
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def build(recipe: Recipe, needed: dict[str, Trained] | None = None) -> nn.Module:
+    """The recipe's model, with fresh weights from its seed; PyTorch's global generator is left as it was.
+
+    needed: the models that it stands on, by role (None: they are loaded). They are frozen in it.
+    """
+    needed = needed_by(recipe) if needed is None else needed
+    make = choose(MODELS, recipe.model, "model")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        model = make(**recipe.options, **{role: trained.model for role, trained in needed.items()})
+    for role in needed:
+        getattr(model, role).eval().requires_grad_(False)
+    return model
+
+
+def needed_by(recipe: Recipe) -> dict[str, Trained]:
+    """The trained models that a recipe stands on, by role. Raises ValueError, with the command, where one is missing."""
+    return {role: finished(name) for role, name in recipe.needs.items()}
+
+
+def own_weights(model: nn.Module, recipe: Recipe) -> dict[str, Tensor]:
+    """What a checkpoint stores of a model: not the models that it needs, and weights that are tied only once."""
+    own, seen = {}, set()
+    for name, values in model.state_dict().items():
+        place = values.data_ptr(), values.shape, values.stride()
+        if name.partition(".")[0] not in recipe.needs and (values.numel() == 0 or place not in seen):
+            own[name] = values
+            seen.add(place)
+    return own
+
+
+def fill(model: nn.Module, recipe: Recipe, weights: dict[str, Tensor], folder: Path) -> None:
+    """Load the weights that a checkpoint stores. Raises CheckpointError where their names or shapes are others."""
+    ours = {name: tuple(value.shape) for name, value in own_weights(model, recipe).items()}
+    theirs = {name: tuple(value.shape) for name, value in weights.items()}
+    if different := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
+        name = different[0]
+        raise CheckpointError(
+            f"the weights in {shorten(folder)} don't fit its recipe: {len(different)} differ, the first is {name} "
+            f"(there {theirs.get(name, 'missing')}, here {ours.get(name, 'missing')})"
+        )
+    model.load_state_dict(weights, strict=False)
+
+
+def load_trained(where: str | Path) -> Trained:
+    """A trained model, ready to use: the name of a shipped one or of a run, a run's folder, or one checkpoint's.
+
+    Raises CheckpointError, saying what was looked for and where.
+    """
+    folder = _find(where)
+    card = checkpoint.read_card(folder)
+    recipe = Recipe.from_json(card.pop("recipe"))
+    needed = needed_by(recipe)
+    check_needed(card, needed, folder)
+    model = build(recipe, needed)
+    fill(model, recipe, checkpoint.read_weights(folder), folder)
+    return Trained(recipe, model.eval().requires_grad_(False), card.pop("step"), folder, card)
+
+
+def check_needed(card: dict[str, Any], needed: dict[str, Trained], folder: Path) -> None:
+    """Raises CheckpointError where a model stands on another one than the one that it was trained with."""
+    for role, trained in needed.items():
+        if card.get("needs", {}).get(role) != trained.card["sha256"][MODEL]:
+            raise CheckpointError(
+                f"{shorten(folder)} was trained with another {role} than the one in {shorten(trained.folder)}: "
+                "train it again with this one, or put the other one back"
+            )
+
+
+def finished(name: str) -> Trained:
+    """The shipped model of a recipe, or the finished run. Raises ValueError, with the command, where neither exists."""
+    recipe, folder = recipe_named(name), CHECKPOINTS / name
+    if not folder.is_dir():
+        folder = default_folder(recipe)
+    if not folder.is_dir():
+        raise ValueError(f"{name} has not been trained here; train it first: course train {name}")
+    trained = load_trained(folder)
+    if trained.step < recipe.steps or trained.recipe != recipe:
+        raise ValueError(
+            f"{shorten(folder)} holds {name} with {trained.step} steps, seed {trained.recipe.seed}, and not the finished "
+            f"recipe: go on with `course train {name} --resume`, or train it anew in an empty folder"
+        )
+    return trained
+
+
+def default_folder(recipe: Recipe) -> Path:
+    """Where `course train` puts a run."""
+    return RUNS / recipe.name
+
+
+def shipped() -> list[str]:
+    """The names of the models that come with the course."""
+    return sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CARD}"))
+
+
+def _find(where: str | Path) -> Path:
+    """The folder of one whole checkpoint."""
+    folder = next((at for at in (Path(where), CHECKPOINTS / where, RUNS / where) if at.exists()), Path(where))
+    if folder.is_dir() and not (folder / CARD).is_file():
+        folder = checkpoint.newest(folder) or folder
+    if (folder / CARD).is_file():
+        if damage := checkpoint.damage_of(folder):
+            raise CheckpointError(f"{shorten(folder)} is damaged: {damage}")
+        return folder
+    raise CheckpointError(
+        f"there is no checkpoint at {str(where)!r}: name a folder that `course train` wrote, or a shipped one: "
+        + (", ".join(shipped()) or "none is here")
+    )
