@@ -12,17 +12,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_models
 import torch
 from safetensors.torch import load_file
 
 import course_lib
 from course_lib.data import Split
-from course_lib.training import Recipe, Run, load_trained, loop
+from course_lib.training import Recipe, Run, load_trained
 
 NET = {"channels": 1, "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "groups": 4}
 TINY = Recipe(name="tiny", data="digits", model="unet-denoiser", options=NET, steps=12, batch=8, warmup=3)
 IMAGES = 2 * torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1
-DATA = Split(IMAGES, torch.zeros(32, dtype=torch.long))
+DATA = Split(IMAGES, torch.arange(32) % 10)
+TURNS = dataclasses.replace(small_models.GAN, steps=12, rate=3e-3, labels=True)
 
 DRIVER = """
 import dataclasses, json, sys
@@ -31,13 +33,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+import small_models
 from course_lib.data import Split
-from course_lib.training import Recipe, Run, loop
+from course_lib.training import Recipe, Run
 
-loop.has_bf16 = lambda device: False
+small_models.register()
 home, recipe = Path(sys.argv[1]), Recipe.from_json(json.loads(sys.argv[2]))
 images = 2 * torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1
-data = Split(images, torch.zeros(32, dtype=torch.long))
+data = Split(images, torch.arange(32) % 10)
 
 run = Run(recipe, home / "run", device="cpu", data=data, every=1, save_every=5)
 losses = [progress.loss for progress in run]
@@ -64,18 +67,30 @@ def free_port():
         return unused.getsockname()[1]
 
 
+@pytest.fixture(scope="module", params=[TINY, TURNS], ids=lambda recipe: recipe.name)
+def recipe(request):
+    small_models.register()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_BF16", "0")
+        yield request.param
+    small_models.unregister()
+
+
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(recipe, tmp_path_factory):
     """The folder that two processes wrote."""
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("needs PyTorch with gloo")
     home = tmp_path_factory.mktemp("two")
     (home / "driver.py").write_text(DRIVER, encoding="utf-8")
-    alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(course_lib.__file__).parents[1])}
+    places = os.pathsep.join(
+        str(Path(module.__file__).parents[up]) for module, up in ((course_lib, 1), (small_models, 0))
+    )
+    alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": places}
     done = subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1",
-            f"--master_port={free_port()}", home / "driver.py", home, json.dumps(TINY.as_json()),
+            f"--master_port={free_port()}", home / "driver.py", home, json.dumps(recipe.as_json()),
         ],
         env={**os.environ, **alone}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
@@ -84,12 +99,10 @@ def two(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def one():
+def one(recipe):
     """The same recipe in this process: the Run and its losses."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "has_bf16", lambda _: False)
-        run = Run(TINY, device="cpu", data=DATA, every=1)
-        return run, [progress.loss for progress in run]
+    run = Run(recipe, device="cpu", data=DATA, every=1)
+    return run, [progress.loss for progress in run]
 
 
 def told_by(two, rank):
@@ -116,19 +129,17 @@ def test_two_processes_reach_the_weights_of_one(two, one, kind):
         assert torch.allclose(first[name], values, rtol=0, atol=1e-4), name
 
 
-def test_the_weights_moved_far_more_than_the_tolerance(one):
+def test_the_weights_moved_far_more_than_the_tolerance(recipe, one):
     """So that agreeing within it says something."""
-    run, start = one[0], Run(TINY, device="cpu", data=DATA)
+    run, start = one[0], Run(recipe, device="cpu", data=DATA)
     moved = [(a - b).abs().max() for a, b in zip(run.raw.parameters(), start.raw.parameters(), strict=True)]
     assert torch.stack(moved).median() > 1e-3
 
 
-def test_half_of_the_batch_alone_would_not_do(one):
+def test_half_of_the_batch_alone_would_not_do(recipe, one):
     """One process that had trained on the first half of each batch is seen to differ by the same measure."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "has_bf16", lambda _: False)
-        half = Run(dataclasses.replace(TINY, batch=4), device="cpu", data=DATA, every=1)
-        losses = [progress.loss for progress in half]
+    half = Run(dataclasses.replace(recipe, batch=4), device="cpu", data=DATA, every=1)
+    losses = [progress.loss for progress in half]
     assert not torch.allclose(torch.tensor(losses), torch.tensor(one[1]), rtol=1e-4, atol=1e-5)
     apart = [(a - b).abs().max() for a, b in zip(half.raw.parameters(), one[0].raw.parameters(), strict=True)]
     assert torch.stack(apart).median() > 1e-3
@@ -142,13 +153,11 @@ def test_one_of_two_processes_writes_the_checkpoints_and_one_alone_can_use_them(
     assert all(torch.equal(values, average[name]) for name, values in trained.model.state_dict().items())
 
 
-def test_a_run_of_two_processes_is_resumed_by_one(two, one, tmp_path):
+def test_a_run_of_two_processes_is_resumed_by_one(recipe, two, one, tmp_path):
     (tmp_path / "run").mkdir()
     (two / "run" / "step-000010").rename(tmp_path / "run" / "step-000010")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "has_bf16", lambda _: False)
-        run = Run(TINY, tmp_path / "run", device="cpu", data=DATA, every=1, resume=True)
-        assert [progress.step for progress in run] == [11, 12]
+    run = Run(recipe, tmp_path / "run", device="cpu", data=DATA, every=1, resume=True)
+    assert [progress.step for progress in run] == [11, 12]
     pairs = zip(run.raw.parameters(), one[0].raw.parameters(), strict=True)
     assert all(torch.allclose(a, b, rtol=0, atol=1e-4) for a, b in pairs)
 
