@@ -26,21 +26,10 @@ class Shape:
     width: float
     height: float
 
-    @property
-    def left(self) -> Point:
-        return self.x - self.width / 2, self.y
-
-    @property
-    def right(self) -> Point:
-        return self.x + self.width / 2, self.y
-
-    @property
-    def top(self) -> Point:
-        return self.x, self.y + self.height / 2
-
-    @property
-    def bottom(self) -> Point:
-        return self.x, self.y - self.height / 2
+    left = property(lambda self: (self.x - self.width / 2, self.y))
+    right = property(lambda self: (self.x + self.width / 2, self.y))
+    top = property(lambda self: (self.x, self.y + self.height / 2))
+    bottom = property(lambda self: (self.x, self.y - self.height / 2))
 
 
 class Drawing:
@@ -56,7 +45,8 @@ class Drawing:
         if title:
             write_title(self.fig, title)
         total = self.fig.get_figheight()
-        self.ax.set(position=(0, 0, 1, height / total), xlim=(0, width), ylim=(0, height), aspect="equal")
+        self._limits = {"xlim": (0, width), "ylim": (0, height)}  # again after each picture, which would change them
+        self.ax.set(position=(0, 0, 1, height / total), aspect="equal", **self._limits)
         self.ax.axis("off")
         self.letters = math.ceil(2 * READABLE / min(SLIDE[0] / width, SLIDE[1] / total)) / 2
 
@@ -64,9 +54,7 @@ class Drawing:
         """Words at (x, y)."""
         self.ax.text(x, y, text, ha=ha, va=va, color=colour(role), fontsize=self.letters, linespacing=1.15, zorder=5)
 
-    def box(
-        self, x: float, y: float, text: str, role: str = "grey", width: float = 1.5, height: float = 0.8
-    ) -> Shape:
+    def box(self, x: float, y: float, text: str, role: str = "grey", width: float = 1.5, height: float = 0.8) -> Shape:
         """A rounded box with words in it: something that computes."""
         round_ = "round,pad=0,rounding_size=0.12"
         corner = (x - width / 2, y - height / 2)
@@ -75,15 +63,16 @@ class Drawing:
         return Shape(x, y, width, height)
 
     def trapezoid(
-        self, x: float, y: float, text: str, role: str = "grey", width: float = 1.2, height: float = 1.4, end: float = 0.5
-    ) -> Shape:
+        self, x: float, y: float, text: str, role: str = "grey", width: float = 1.2, height: float = 1.4,
+        end: float = 0.5,
+    ) -> Shape:  # fmt: skip
         """A network that narrows to the right, to `end` of its height: an encoder; with `end` above 1 a decoder."""
         left, right = height / 2 / max(1, end), height / 2 * min(1, end)
         self._polygon(x, y, [(-width / 2, left), (width / 2, right)], role)
         self.text(x, y, text)
         return Shape(x, y, width, left + right)
 
-    def hourglass(self, x: float, y: float, text: str, role: str = "grey", width: float = 2.4, height: float = 1.6) -> Shape:
+    def hourglass(self, x: float, y: float, text: str, role: str, width: float = 2.4, height: float = 1.6) -> Shape:
         """A network that narrows to a half and widens again: a U-Net, an autoencoder."""
         self._polygon(x, y, [(-width / 2, height / 2), (0, height / 4), (width / 2, height / 2)], role)
         self.text(x, y, text)
@@ -110,7 +99,7 @@ class Drawing:
             self.ax.plot(*ends, color="black", linewidth=1.8, zorder=4)
         return Shape(x, y, 0.34, 0.34)
 
-    def slab(self, x: float, y: float, width: float, height: float, role: str = "residual", depth: float = 0.06) -> Shape:
+    def slab(self, x: float, y: float, width: float, height: float, role: str, depth: float = 0.06) -> Shape:
         """Feature maps: as high as their resolution, as wide as their channels."""
         left, right, low, high = x - width / 2, x + width / 2, y - height / 2, y + height / 2
         look = {"edgecolor": "white", "linewidth": 0.6, "zorder": 2}
@@ -128,7 +117,7 @@ class Drawing:
         extent = (place.left[0], place.right[0], place.bottom[1], place.top[1])
         self.ax.imshow(as_picture(image), extent=extent, zorder=2)
         self.ax.add_patch(Rectangle((extent[0], extent[2]), width, size, fill=False, zorder=3, **FRAME))
-        self.ax.set(xlim=(0, self.fig.get_figwidth()), ylim=(0, self.ax.get_position().height * self.fig.get_figheight()))
+        self.ax.set(**self._limits)
         if text:
             self.text(x, y - size / 2 - 0.08, text, va="top")
         return place
@@ -169,8 +158,8 @@ class Drawing:
     def brace(self, start: float, end: float, y: float, text: str) -> None:
         """A curly brace below everything from x = start to x = end, over its words."""
         s = np.linspace(0, 1, 201)
-        bend = np.tanh(18 * s) + np.tanh(18 * (1 - s)) - np.tanh(18 * np.abs(s - 0.5)) - 1  # 0, 0, 1 at ends and middle
-        self.ax.plot(start + (end - start) * s, y - 0.09 * (np.tanh(25 * np.minimum(s, 1 - s)) + bend), "k", linewidth=1.5)
+        ends, middle = np.tanh(25 * np.minimum(s, 1 - s)), 1 - np.tanh(18 * np.abs(s - 0.5))
+        self.ax.plot(start + (end - start) * s, y - 0.09 * (ends + middle), color="black", linewidth=1.5)
         self.text((start + end) / 2, y - 0.26, text, va="top")
 
 

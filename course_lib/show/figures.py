@@ -20,27 +20,13 @@ READABLE = 18  # points on that slide, for the last row of the hall
 MOST_CURVES = 5
 
 STYLE = {
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.titlesize": 15,
-    "figure.titleweight": "bold",
-    "font.size": 14,
-    "axes.titlesize": 14,
-    "axes.labelsize": 14,
-    "xtick.labelsize": 13,
-    "ytick.labelsize": 13,
-    "legend.fontsize": 13,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "lines.linewidth": 2.2,
-    "lines.markersize": 7,
-    "image.cmap": "gray",
-    "image.interpolation": "nearest",
+    "figure.facecolor": "white", "figure.constrained_layout.use": True, "figure.constrained_layout.h_pad": 0.08,
+    "figure.titlesize": 15, "figure.titleweight": "bold", "axes.titlesize": 14, "axes.labelsize": 14, "font.size": 14,
+    "xtick.labelsize": 13, "ytick.labelsize": 13, "legend.fontsize": 13, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False,
+    "lines.linewidth": 2.2, "lines.markersize": 7, "image.cmap": "gray", "image.interpolation": "nearest",
     "axes.prop_cycle": cycler(color=[COLOURS[name] for name in CYCLE]),
-}
+}  # fmt: skip
 
 
 def use_style() -> None:

@@ -44,6 +44,9 @@ def animated_png(frames: Sequence[np.ndarray], seconds: float, hold: float) -> b
 def _encoded(frames: Sequence[np.ndarray], colours: int, durations: list[int], hold: int) -> bytes:
     chosen = np.concatenate([frames[i] for i in (0, len(frames) // 2, -1)])
     palette = Image.fromarray(chosen).quantize(colours, Image.Quantize.MEDIANCUT)
+    entries = np.array(palette.getpalette()).reshape(-1, 3)
+    entries[(entries >= 248).all(axis=1)] = 255  # the median cut's white is a little grey
+    palette.putpalette(entries.flatten().tolist())
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     buffer = io.BytesIO()
     images[-1].save(

@@ -15,7 +15,6 @@ from course_lib.data import to_uint8
 from course_lib.show.figures import title as write_title
 from course_lib.show.figures import use_style
 
-
 FRAME = {"edgecolor": "#8A8A8A", "linewidth": 0.8}
 
 

@@ -1,6 +1,7 @@
 """Lines over a common axis: losses, schedules, distances."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +10,8 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from course_lib.show.figures import CYCLE, use_style
-from course_lib.show.roles import COLOURS, ROLES, SYMBOLS, style
+from course_lib.show.roles import ROLES, SYMBOLS, Role
 
-DASHES = ("-", "--", "-.", ":")
 FEW = 15  # points that are each worth a marker
 
 
@@ -31,16 +31,12 @@ def curves(
     use_style()
     if ax is None:
         ax = plt.subplots(figsize=(7, 3.8))[1]
-    taken = {ROLES[name].colour for name in lines if name in ROLES}
-    free = [name for name in CYCLE if name not in taken]
-    others = [name for name in lines if name not in ROLES]
+    known = [ROLES[name] for name in lines if name in ROLES]
+    colours = [name for name in CYCLE if name not in {role.colour for role in known}]
+    dashes = sorted(("-", "--", "-.", ":"), key=[role.dash for role in known].count)
+    others = (Role(colour, dash, "o") for colour, dash in zip(cycle(colours), cycle(dashes), strict=False))
     for name, y in lines.items():
-        if name in ROLES:
-            look = style(name, markers=len(x) <= FEW)
-        else:
-            i = others.index(name)
-            look = {"color": COLOURS[free[i % len(free)]], "linestyle": DASHES[i % len(DASHES)]}
-            look |= {"marker": "o"} if len(x) <= FEW else {}
+        look = (ROLES.get(name) or next(others)).line(markers=len(x) <= FEW)
         ax.plot(x, y, **look, zorder=3 if name == "learned" else 2, label=SYMBOLS.get(name, name))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if "x" in log:

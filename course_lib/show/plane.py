@@ -36,9 +36,7 @@ def density(ax: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int = 16
 
 def points(ax: Axes, x: Tensor, colour: str = "samples", size: float = 4.0, label: str | None = None) -> None:
     """Samples (n, 2) as dots; `colour` is a name in ROLES or COLOURS."""
-    ax.scatter(
-        *x.detach().cpu().T, s=size, color=named(colour), alpha=0.5, linewidths=0, label=label, rasterized=True
-    )
+    ax.scatter(*x.detach().cpu().T, s=size, color=named(colour), alpha=0.5, linewidths=0, label=label, rasterized=True)
 
 
 def trajectories(ax: Axes, paths: Tensor, colour: str = "grey") -> None:

@@ -18,49 +18,38 @@ class Role:
     marker: str
     width: float = 2.2
 
+    def line(self, markers: bool = False) -> dict[str, str | float]:
+        """Arguments of `ax.plot`; markers: where points were computed."""
+        look = {"color": COLOURS[self.colour], "linestyle": self.dash, "linewidth": self.width}
+        return look | ({"marker": self.marker} if markers else {})
 
+
+# fmt: off
 GROUPS = {
     "quantities": {
-        "data": Role("black", "-", "o"),
-        "exact": Role("black", "-", "o", width=3.8),  # seen on both sides of a learned line that lies on it
-        "learned": Role("orange", "--", "s"),
-        "samples": Role("red", "-.", "^"),
-        "signal": Role("blue", "-", "D"),
-        "noise": Role("grey", ":", "v"),
+        "data": Role("black", "-", "o"), "exact": Role("black", "-", "o", width=3.8),  # seen beside a learned line on it
+        "learned": Role("orange", "--", "s"), "samples": Role("red", "-.", "^"),
+        "signal": Role("blue", "-", "D"), "noise": Role("grey", ":", "v"),
     },
     "variances": {"beta": Role("blue", "-", "o"), "beta_tilde": Role("orange", "--", "s")},
     "samplers": {
-        "DDPM": Role("orange", "--", "o"),
-        "DDIM": Role("blue", "-", "s"),
-        "Euler": Role("grey", ":", "^"),
-        "Heun": Role("green", "-.", "v"),
-        "DPM-Solver++": Role("black", "-", "D"),
-        "Euler-Maruyama": Role("pink", "--", "P"),
-        "predictor-corrector": Role("wine", ":", "X"),
-        "Langevin": Role("red", "-.", "*"),
+        "DDPM": Role("orange", "--", "o"), "DDIM": Role("blue", "-", "s"), "Euler": Role("grey", ":", "^"),
+        "Heun": Role("green", "-.", "v"), "DPM-Solver++": Role("black", "-", "D"), "Langevin": Role("red", "-.", "*"),
+        "Euler-Maruyama": Role("pink", "--", "P"), "predictor-corrector": Role("wine", ":", "X"),
     },
     "families": {
-        "classical": Role("grey", ":", "v"),
-        "autoencoder": Role("blue", "-", "s"),
-        "flow": Role("green", "-.", "D"),
-        "energy": Role("wine", ":", "P"),
-        "GAN": Role("orange", "--", "^"),
-        "autoregressive": Role("pink", "--", "X"),
-        "diffusion": Role("black", "-", "o"),
-        "latent diffusion": Role("sky", "-.", "<"),
+        "classical": Role("grey", ":", "v"), "autoencoder": Role("blue", "-", "s"), "flow": Role("green", "-.", "D"),
+        "energy": Role("wine", ":", "P"), "GAN": Role("orange", "--", "^"), "autoregressive": Role("pink", "--", "X"),
+        "diffusion": Role("black", "-", "o"), "latent diffusion": Role("sky", "-.", "<"),
         "text-to-image": Role("red", "-", "*"),
     },
     "parts": {
-        "convolution": Role("grey", ":", "s"),
-        "residual": Role("sky", "-", "o"),
-        "attention": Role("orange", "--", "D"),
-        "down": Role("red", "-.", "v"),
-        "up": Role("green", "-.", "^"),
-        "time": Role("wine", ":", "."),
-        "text": Role("pink", "--", "P"),
-        "discriminator": Role("blue", "-", "s"),
+        "convolution": Role("grey", ":", "s"), "residual": Role("sky", "-", "o"), "attention": Role("orange", "--", "D"),
+        "down": Role("red", "-.", "v"), "up": Role("green", "-.", "^"), "time": Role("wine", ":", "."),
+        "text": Role("pink", "--", "P"), "discriminator": Role("blue", "-", "X"),
     },
 }
+# fmt: on
 
 ROLES = {name: role for group in GROUPS.values() for name, role in group.items()}
 SYMBOLS = {"beta": r"$\beta$", "beta_tilde": r"$\tilde\beta$"}
@@ -71,9 +60,7 @@ def style(role: str, markers: bool = False) -> dict[str, str | float]:
 
     Raises ValueError for a name that the table lacks.
     """
-    look = _role(role)
-    line = {"color": COLOURS[look.colour], "linestyle": look.dash, "linewidth": look.width}
-    return line | ({"marker": look.marker} if markers else {})
+    return _role(role).line(markers)
 
 
 def colour(name: str) -> str:

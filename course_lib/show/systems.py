@@ -20,12 +20,15 @@ def diffusion_chain(images: Tensor | None = None, title: str = "") -> Figure:
     drawing = Drawing(9.6, y + 1.3, title)
     labels = ("$x_0$", "$x_1$", "…", "$x_{t-1}$", "$x_t$", "…", "$x_T$")
     nodes = drawing.chain(labels, [0.75 + 1.35 * i for i in range(7)], y, observed=0)
-    steps = {0: (r"$q(x_1\mid x_0)$", r"$p_\theta(x_0\mid x_1)$"), 3: (r"$q(x_t\mid x_{t-1})$", r"$p_\theta(x_{t-1}\mid x_t)$")}
+    steps = {
+        i: (rf"$q({b}\mid {a})$", rf"$p_\theta({a}\mid {b})$") for i, a, b in ((0, "x_0", "x_1"), (3, "x_{t-1}", "x_t"))
+    }
     for i, (before, after) in enumerate(pairwise(nodes)):
         forward, reverse = steps.get(i, ("", ""))
         bend, height = (-0.45, 0.33) if forward else (0.0, 0.12)
         drawing.arrow(_rim(before, 1, height), _rim(after, -1, height), forward, curve=bend)
-        drawing.arrow(_rim(after, -1, -height), _rim(before, 1, -height), reverse, "samples", bend, dashed=True, below=True)
+        back = (_rim(after, -1, -height), _rim(before, 1, -height))
+        drawing.arrow(*back, reverse, "samples", bend, dashed=True, below=True)
     drawing.text(nodes[5].x, y + 0.72, "forward: add noise")
     drawing.text(nodes[5].x, y - 0.72, "reverse: learned", "samples")
     for image, i in zip([] if images is None else images, (0, 1, 3, 4, 6), strict=False):
@@ -41,12 +44,13 @@ def gan_players(real: Tensor | None = None, fake: Tensor | None = None, title: s
     drawing = Drawing(9.6, 4.1, title)
     z = drawing.circle(0.6, 1.6, "$z$")
     generator = drawing.trapezoid(2.3, 1.6, "generator\n$G$", "samples", width=1.4, height=1.7, end=2)
-    shown = [_shown(drawing, 4.25, 3.35, real, "real $x$", "data"), _shown(drawing, 4.25, 1.6, fake, "$G(z)$", "samples")]
+    drawn = _shown(drawing, 4.25, 3.35, real, "real $x$", "data")
+    forged = _shown(drawing, 4.25, 1.6, fake, "$G(z)$", "samples")
     judge = drawing.trapezoid(6.5, 2.475, "discriminator\n$D$", "discriminator", width=1.6, height=1.9, end=0.6)
     verdict = drawing.box(8.75, 2.475, "real or\nfake?", "discriminator", 1.2, 0.9)
     drawing.arrow(z.right, generator.left)
-    drawing.arrow(generator.right, shown[1].left)
-    for thing, lift in zip(shown, (0.45, -0.45), strict=True):
+    drawing.arrow(generator.right, forged.left)
+    for thing, lift in ((drawn, 0.45), (forged, -0.45)):
         drawing.path([thing.right, (5.25, thing.y), (5.25, judge.y + lift), (judge.left[0], judge.y + lift)])
     drawing.arrow(judge.right, verdict.left)
     drawing.path([verdict.top, (verdict.x, 3.65), (judge.x, 3.65), judge.top], "discriminator", dashed=True)
@@ -56,9 +60,7 @@ def gan_players(real: Tensor | None = None, fake: Tensor | None = None, title: s
     return drawing.fig
 
 
-def text_to_image(
-    prompt: str, image: Tensor | None = None, noise: Tensor | None = None, title: str = ""
-) -> Figure:
+def text_to_image(prompt: str, image: Tensor | None = None, noise: Tensor | None = None, title: str = "") -> Figure:
     """How a latent diffusion model draws: words steer a U-Net through cross-attention (lesson 12).
 
     prompt: in one or two lines. image, noise: (channels, height, width) in [-1, 1], for what comes out and z_T.
@@ -73,9 +75,8 @@ def text_to_image(
     decoder = drawing.trapezoid(7.35, y, "decoder", "autoencoder", width=1.2, height=1.6, end=1.8)
     shown = _shown(drawing, 8.9, y, image, "image", "data")
     drawing.arrow(words.right, reader.left)
-    drawing.path([reader.bottom, (waist, 2.72), (waist - 0.85, 2.72), (waist - 0.85, y + 0.6)], "attention")
-    drawing.path([reader.bottom, (waist, 2.72), (waist + 0.85, 2.72), (waist + 0.85, y + 0.6)], "attention")
     for x in (waist - 0.85, waist + 0.85):
+        drawing.path([reader.bottom, (waist, 2.72), (x, 2.72), (x, y + 0.6)], "attention")
         drawing.slab(x, y, 0.12, 1.2, "attention", depth=0)
     drawing.text(waist + 1.0, 2.75, "cross-attention", "attention", ha="left")
     drawing.arrow(start.right, unet.left)
@@ -95,4 +96,5 @@ def _shown(drawing: Drawing, x: float, y: float, image: Tensor | None, name: str
 def _rim(shape: Shape, side: int, height: float) -> tuple[float, float]:
     """The place on the right (side = 1) or left rim of a circle, so high above its middle; of "…" just its side."""
     radius = shape.width / 2
-    return shape.x + side * (radius**2 - height**2 if shape.width == shape.height else radius**2) ** 0.5, shape.y + height
+    reach = (radius**2 - height**2) ** 0.5 if shape.width == shape.height else radius
+    return shape.x + side * reach, shape.y + height

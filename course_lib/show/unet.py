@@ -32,9 +32,11 @@ def u_net(stages: Sequence[Stage], title: str = "") -> Figure:
     drawing = Drawing(WIDTH, top + 0.1, title)
     found = _slabs(drawing, stages, rows, heights)
     for size in sizes:
-        _row(drawing, size, [(stage, shape) for stage, shape in zip(stages, found, strict=True) if stage.shape[1] == size])
-        here = [pair for pair in skips if stages[pair[0]].shape[1] == size]
-        for rank, (start, end) in enumerate(reversed(here)):
+        drawing.text(0.12, rows[size], f"{size} × {size}", ha="left")
+        here = [i for i, stage in enumerate(stages) if stage.shape[1] == size]
+        for half, ha in [(here, "center")] if size == sizes[-1] else zip(_halves(here), ("right", "left"), strict=True):
+            _channels(drawing, [stages[i].shape[0] for i in half], found[half[0]], found[half[-1]], ha)
+        for rank, (start, end) in enumerate(reversed([pair for pair in skips if pair[0] in here])):
             (x, y), (x_end, _) = found[start].top, found[end].top
             over = y + ABOVE + STEP * rank
             drawing.path([(x, y + 0.06), (x, over), (x_end, over), (x_end, y + 0.06)])
@@ -57,9 +59,7 @@ def skip_connections(stages: Sequence[Stage]) -> list[tuple[int, int]]:
     return list(zip(kept, reversed(up), strict=True))
 
 
-def _slabs(
-    drawing: Drawing, stages: Sequence[Stage], rows: dict[int, float], heights: dict[int, float]
-) -> list[Shape]:
+def _slabs(drawing: Drawing, stages: Sequence[Stage], rows: dict[int, float], heights: dict[int, float]) -> list[Shape]:
     pitch = min(0.42, (WIDTH - LEFT - RIGHT) / len(stages))
     left = LEFT + (WIDTH - LEFT - RIGHT - pitch * len(stages)) / 2
     most = max(stage.shape[0] for stage in stages)
@@ -74,22 +74,17 @@ def _slabs(
     return found
 
 
-def _row(drawing: Drawing, size: int, here: Sequence[tuple[Stage, Shape]]) -> None:
-    """The size of the images at the left of a row, and below each half of it the channels."""
-    y = here[0][1].y
-    drawing.text(0.12, y, f"{size} × {size}", ha="left")
-    gap = max((b.x - a.x for (_, a), (_, b) in pairwise(here)), default=0)
-    halves: list[list[tuple[Stage, Shape]]] = [[]]
-    for i, (stage, shape) in enumerate(here):
-        if i and shape.x - here[i - 1][1].x == gap > 1.5 * (here[1][1].x - here[0][1].x):
-            halves.append([])
-        halves[-1].append((stage, shape))
-    for half, ha in zip(halves, ("right", "left") if len(halves) == 2 else ("center",), strict=True):
-        channels = [stage.shape[0] for stage, _ in half]
-        changes = [str(b) for a, b in pairwise([None, *channels]) if a != b]
-        start, end = half[0][1].left[0], half[-1][1].right[0]
-        x = {"right": end, "left": start, "center": (start + end) / 2}[ha]
-        drawing.text(x, y - half[0][1].height / 2 - 0.14, " → ".join(changes), ha=ha, va="top")
+def _halves(here: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """The indices before and after the gap in a row."""
+    gap = next(i for i, (a, b) in enumerate(pairwise(here), 1) if b > a + 1)
+    return here[:gap], here[gap:]
+
+
+def _channels(drawing: Drawing, channels: Sequence[int], first: Shape, last: Shape, ha: str) -> None:
+    """Below a row from first to last, how the number of channels changes."""
+    x = {"left": first.left[0], "center": (first.x + last.x) / 2, "right": last.right[0]}[ha]
+    changes = [str(b) for a, b in pairwise([0, *channels]) if a != b]
+    drawing.text(x, first.bottom[1] - 0.14, " → ".join(changes), ha=ha, va="top")
 
 
 def _legend(drawing: Drawing, kinds: Sequence[str]) -> None:
