@@ -45,8 +45,7 @@ class Drawing:
         if title:
             write_title(self.fig, title)
         total = self.fig.get_figheight()
-        self._limits = {"xlim": (0, width), "ylim": (0, height)}  # again after each picture, which would change them
-        self.ax.set(position=(0, 0, 1, height / total), aspect="equal", **self._limits)
+        self.ax.set(position=(0, 0, 1, height / total), xlim=(0, width), ylim=(0, height), aspect="equal")
         self.ax.axis("off")
         self.letters = math.ceil(2 * READABLE / min(SLIDE[0] / width, SLIDE[1] / total)) / 2
 
@@ -117,7 +116,6 @@ class Drawing:
         extent = (place.left[0], place.right[0], place.bottom[1], place.top[1])
         self.ax.imshow(as_picture(image), extent=extent, zorder=2)
         self.ax.add_patch(Rectangle((extent[0], extent[2]), width, size, fill=False, zorder=3, **FRAME))
-        self.ax.set(**self._limits)
         if text:
             self.text(x, y - size / 2 - 0.08, text, va="top")
         return place
