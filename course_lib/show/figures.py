@@ -39,7 +39,7 @@ def title(of: Figure | Axes, message: str) -> None:
 
     The figure grows by these lines, so that what is below keeps its size.
     """
-    fig = of.get_figure(root=True)
+    fig = of if isinstance(of, Figure) else of.figure
     size = plt.rcParams["figure.titlesize"]
     lines = _wrapped(message, 72 * fig.get_figwidth() - 12, size)
     if not fig.get_suptitle():
