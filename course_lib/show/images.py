@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from course_lib.data import to_uint8
-from course_lib.show.figure import use_style
+from course_lib.show.figures import title as write_title
+from course_lib.show.figures import use_style
+
+FRAME = {"edgecolor": "#8A8A8A", "linewidth": 0.8}
 
 
 def as_picture(x0: Tensor) -> np.ndarray:
@@ -35,14 +39,19 @@ def tiles(x0: Tensor, columns: int | None = None, gap: int = 1) -> Tensor:
 
 
 def grid(x0: Tensor, columns: int | None = None, title: str = "", width: float = 6.0) -> Figure:
-    """Images (n, channels, height, width) in [-1, 1] in rows; `width` in inches."""
+    """Images (n, channels, height, width) in [-1, 1] in rows, each in a thin frame; `width` in inches."""
     use_style()
-    sheet = tiles(x0, columns)
-    height = width * sheet.shape[1] / sheet.shape[2] + (0.4 if title else 0)
-    fig, ax = plt.subplots(figsize=(width, height))
+    gap, (h, w) = max(1, x0.shape[-1] // 12), x0.shape[-2:]
+    columns = columns or math.ceil(math.sqrt(len(x0)))
+    sheet = tiles(x0, columns, gap)
+    fig, ax = plt.subplots(figsize=(width, width * sheet.shape[1] / sheet.shape[2]))
     picture(ax, sheet)
+    ax.spines[:].set_visible(False)
+    for i in range(len(x0)):
+        corner = (i % columns * (w + gap) - 0.5, i // columns * (h + gap) - 0.5)
+        ax.add_patch(Rectangle(corner, w, h, fill=False, clip_on=False, **FRAME))
     if title:
-        ax.set_title(title)
+        write_title(fig, title)
     return fig
 
 
@@ -68,8 +77,10 @@ def strip(
 
 
 def picture(ax: Axes, image: Tensor) -> None:
-    """One image (channels, height, width) in [-1, 1] into the axes, without a frame."""
+    """One image (channels, height, width) in [-1, 1] into the axes, in a thin frame."""
     ax.imshow(as_picture(image))
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.spines[:].set_visible(False)
+    ax.spines[:].set_visible(True)
+    for spine in ax.spines.values():
+        spine.set(**FRAME)

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_lib.show.figure import COLOURS, use_style
+from course_lib.show.figures import use_style
+from course_lib.show.roles import COLOURS
+from course_lib.show.roles import colour as named
 
 
 def plane_axes(columns: int, extent: float = 3.0, size: float = 2.7) -> tuple[Figure, list[Axes]]:
@@ -32,15 +34,13 @@ def density(ax: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int = 16
     ax.imshow(p, origin="lower", extent=(left, right, low, high), cmap="Blues", interpolation="bilinear", vmin=0)
 
 
-def points(ax: Axes, x: Tensor, colour: str = "blue", size: float = 3.0, label: str | None = None) -> None:
-    """Samples (n, 2) as dots; `colour` is a name in COLOURS."""
-    ax.scatter(
-        *x.detach().cpu().T, s=size, color=COLOURS[colour], alpha=0.5, linewidths=0, label=label, rasterized=True
-    )
+def points(ax: Axes, x: Tensor, colour: str = "samples", size: float = 4.0, label: str | None = None) -> None:
+    """Samples (n, 2) as dots; `colour` is a name in ROLES or COLOURS."""
+    ax.scatter(*x.detach().cpu().T, s=size, color=named(colour), alpha=0.5, linewidths=0, label=label, rasterized=True)
 
 
 def trajectories(ax: Axes, paths: Tensor, colour: str = "grey") -> None:
     """Paths (times, n, 2) as thin lines, with a dot where each ends."""
     for path in paths.detach().cpu().unbind(1):
-        ax.plot(*path.T, color=COLOURS[colour], linewidth=0.6, alpha=0.6)
-    points(ax, paths[-1], "red", size=9)
+        ax.plot(*path.T, color=named(colour), linewidth=0.6, alpha=0.6)
+    points(ax, paths[-1], "samples", size=9)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from course_lib.show.figure import as_png, show_png
+from course_lib.show.figures import show_figure
 
 _numbers = itertools.count()
 
@@ -19,7 +19,7 @@ def live(alt: str) -> Callable[[Figure], None]:
 
     def put(fig: Figure) -> None:
         nonlocal shown
-        show_png(as_png(fig), alt, identity, update=shown)
+        show_figure(fig, alt, identity, update=shown)
         shown = True
 
     return put
@@ -36,12 +36,12 @@ def widget(draw: Callable[..., Figure], alt: str, **controls) -> None:
 
     identity = f"widget-{next(_numbers)}"
 
-    def picture() -> bytes:
-        return as_png(draw(**{name: control.value for name, control in controls.items()}))
+    def picture() -> Figure:
+        return draw(**{name: control.value for name, control in controls.items()})
 
     def redraw(_change: dict) -> None:
-        state = ", ".join(f"{name} = {control.value}" for name, control in controls.items())
-        show_png(picture(), f"{alt} Now with {state}.", identity, update=True)
+        state = ", ".join(f"{control.description or name} = {control.value}" for name, control in controls.items())
+        show_figure(picture(), f"{alt} Now with {state}.", identity, update=True)
 
     for control in controls.values():
         control.style.description_width = "initial"
@@ -49,4 +49,4 @@ def widget(draw: Callable[..., Figure], alt: str, **controls) -> None:
     bundle = VBox(list(controls.values()))._repr_mimebundle_()
     names = ", ".join(control.description for control in controls.values())
     display({**bundle, "text/plain": f"Run this cell to move: {names}."}, raw=True)
-    show_png(picture(), alt, identity)
+    show_figure(picture(), alt, identity)
