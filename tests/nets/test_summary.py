@@ -2,18 +2,12 @@
 
 import functools
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
-from matplotlib.colors import to_rgba
-from matplotlib.patches import Rectangle
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib import show
 from course_lib.nets import Attention, Downsample, ResidualBlock, UNet, Upsample, receptive_field, stages, way_down
-from course_lib.show.figure import COLOURS
-from course_lib.show.unet import KIND_COLOURS
 
 NETS = {
     "one level": {"channels": 1, "size": 6, "width": 8, "multipliers": (1,), "blocks": 1, "groups": 4},
@@ -183,61 +177,3 @@ def test_the_way_down_of_the_digits_net_is_14_convolutions_of_which_the_sixth_ha
     layers = way_down(made("digits")[0])
     assert [kernel for kernel, _ in layers] == [3] * 14
     assert [stride for _, stride in layers] == [1] * 5 + [2] + [1] * 8
-
-
-@pytest.fixture(scope="module", params=NETS)
-def drawn(request):
-    """(stages, figure) of one of NETS."""
-    _, found = made(request.param)
-    fig = show.u_net(found, "a title")
-    yield found, fig
-    plt.close(fig)
-
-
-def test_the_drawing_has_one_box_a_stage_in_the_colour_of_its_kind_and_from_left_to_right(drawn):
-    found, fig = drawn
-    boxes = [patch for patch in fig.axes[0].patches if isinstance(patch, Rectangle)]
-    assert [box.get_facecolor() for box in boxes] == [to_rgba(COLOURS[KIND_COLOURS[stage.kind]]) for stage in found]
-    edges = [(box.get_x(), box.get_x() + box.get_width()) for box in boxes]
-    assert all(left[1] < right[0] for left, right in zip(edges, edges[1:], strict=False))
-    assert fig.axes[0].get_xlim()[1] > edges[-1][1] and fig.axes[0].get_title() == "a title"
-
-
-def test_in_the_drawing_smaller_images_are_lower_down_and_smaller(drawn):
-    found, fig = drawn
-    boxes = [patch for patch in fig.axes[0].patches if isinstance(patch, Rectangle)]
-    rows = {}
-    for stage, box in zip(found, boxes, strict=True):
-        middle = round(box.get_y() + box.get_height() / 2, 6)
-        rows.setdefault(stage.shape[1], set()).add((middle, round(box.get_height(), 6)))
-    assert all(len(row) == 1 for row in rows.values())
-    middles, heights = zip(*(row.pop() for _, row in sorted(rows.items())), strict=True)
-    assert all(a < b for a, b in zip(middles, middles[1:], strict=False))
-    assert all(a < b for a, b in zip(heights, heights[1:], strict=False))
-
-
-def test_the_drawing_says_each_size_and_the_channels_wherever_they_or_the_size_change(drawn):
-    found, fig = drawn
-    texts = [text.get_text() for text in fig.axes[0].texts if text.get_text()]
-    sizes = {f"{stage.shape[1]} × {stage.shape[1]}" for stage in found}
-    assert {text for text in texts if "×" in text} == sizes
-    shapes = [stage.shape[:2] for stage in found]
-    changes = [str(now[0]) for before, now in zip([None, *shapes], shapes, strict=False) if before != now]
-    assert [text for text in texts if "×" not in text] == changes
-
-
-def test_at_every_size_but_the_smallest_an_arrow_goes_across_from_the_way_down_to_the_way_up(drawn):
-    found, fig = drawn
-    sizes = [stage.shape[1] for stage in found]
-    bottom = sizes.index(min(sizes))
-    arrows = [text for text in fig.axes[0].texts if getattr(text, "arrow_patch", None) is not None]
-    assert len(arrows) == len(set(sizes)) - 1
-    for arrow in arrows:
-        (end, y), (start, y_start) = arrow.xy, arrow.xyann
-        assert y == y_start and start < bottom < end
-
-
-def test_the_legend_names_the_kinds_that_are_there_and_no_others(drawn):
-    found, fig = drawn
-    legend = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
-    assert sorted(legend) == sorted({stage.kind for stage in found})
