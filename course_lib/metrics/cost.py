@@ -1,0 +1,90 @@
+"""What a model costs: weights, network calls, seconds to sample, seconds to train."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_lib.models import generate
+from course_lib.training import Run
+from course_lib.training.recipes import Recipe
+
+IMAGES, STEPS = 64, 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """weights: how many. calls: of a network, to sample 64 images at once; seconds: for that. steps: of the training,
+    each of seconds_per_step, measured over 20 of them (0 steps: seconds_per_step is the whole fit). machine: on what.
+    """
+
+    weights: int
+    calls: int
+    seconds: float
+    steps: int
+    seconds_per_step: float
+    machine: str
+
+    @property
+    def training_seconds(self) -> float:
+        """What the whole training takes at this pace."""
+        return self.seconds_per_step * max(1, self.steps)
+
+
+def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", **options: Any) -> Cost:
+    """Measure all of it here and now, on a device; options: those of the model's `sample`."""
+    model.to(device)
+    calls = count_calls(model, **options)
+    begun = time.perf_counter()
+    generate(model, IMAGES, **options)
+    seconds = time.perf_counter() - begun
+    weights = sum(p.numel() for p in model.parameters())
+    return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, device), machine(device))
+
+
+def count_calls(model: nn.Module, n: int = IMAGES, **options: Any) -> int:
+    """How often `sample` runs a network on n images: modules that are called by no other module are counted."""
+    calls, depth, handles = 0, 0, []
+
+    def enter(*_: Any) -> None:
+        nonlocal calls, depth
+        calls, depth = calls + (depth == 0), depth + 1
+
+    def leave(*_: Any) -> None:
+        nonlocal depth
+        depth -= 1
+
+    for module in model.modules():
+        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
+    try:
+        generate(model, n, **options)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
+def machine(device: str) -> str:
+    """What the seconds were measured on."""
+    import platform
+
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} {device.upper()}, {torch.get_num_threads()} thread(s)"
+
+
+def _pace(recipe: Recipe, device: str) -> float:
+    """Seconds of a training step, without the first, in which the machine gets ready; or of the whole fit."""
+    if not recipe.steps:
+        begun = time.perf_counter()
+        list(Run(recipe, device=device))
+        return time.perf_counter() - begun
+    begun = None
+    for progress in Run(recipe, device=device, every=1):
+        if progress.step == 1:
+            begun = time.perf_counter()
+        if progress.step == 1 + STEPS:
+            break
+    return (time.perf_counter() - begun) / max(1, progress.step - 1)
