@@ -33,9 +33,9 @@ def pytest_runtest_call(item):
         return (yield)
     except Exception as error:
         if getattr(item.parent, "timed_out", False):
-            limit, first = item.config.option.nbval_cell_timeout, item.cell.source.partition("\n")[0]
+            first = item.cell.source.partition("\n")[0]
             error.args = (
-                f"{item.path.name}, code cell {item.cell_num}, hangs: no end after {limit:g} s, so it was interrupted and the "
-                f"rest of the notebook skipped. It begins with `{first}`. Another limit: --nbval-cell-timeout=600",
+                f"{item.path.name}, code cell {item.cell_num} (`{first}`), hangs. {error}. "
+                "The rest of the notebook is skipped; for another limit: --nbval-cell-timeout=600",
             )
         raise
