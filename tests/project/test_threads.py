@@ -60,7 +60,6 @@ def test_course_lab_hands_the_policy_to_jupyterlab_and_so_to_its_kernels(tmp_pat
     (tmp_path / "jupyterlab" / "__init__.py").touch()
     (tmp_path / "jupyterlab" / "__main__.py").write_text(SAYS, encoding="utf-8")
     assert policy([*CLI, "lab"], tmp_path) == "PASSIVE"
-    assert policy([*CLI, "lab"], tmp_path, OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"
 
 
 def test_the_kernels_of_nbval_and_of_make_notebooks_have_it_before_torch(tmp_path):
