@@ -178,7 +178,7 @@ def _exercises(lesson: Lesson) -> Iterator[Breach]:
                 yield Breach(1, f"{name} at line {line} has no statement right above its stub")
             if not name.startswith(f"{lesson.number}."):
                 yield Breach(1, f"{name} at line {line} belongs to another lesson than {lesson.number}")
-    for name in titles.keys() - told.keys():
+    for name in sorted(titles.keys() - told.keys()):
         yield Breach(1, f'{name} has a title and no check("{name}", …)')
 
 
