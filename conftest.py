@@ -1,11 +1,41 @@
-"""What pytest needs to know beside the tests."""
+"""What pytest needs to know beside the tests: how long it waits for a cell of a notebook."""
 
+import pytest
+
+from course_lib.notebooks.build import CELL_SECONDS
+
+NBVALS_OWN_SECONDS = 2000
 OUTPUT_SECONDS = (
     60  # how long nbval waits for a cell's outputs once it has run; its own 5 s are short on a busy machine
 )
+
+
+def pytest_configure(config):
+    if getattr(config.option, "nbval_cell_timeout", None) == NBVALS_OWN_SECONDS:
+        config.option.nbval_cell_timeout = CELL_SECONDS
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if hasattr(item, "output_timeout"):
             item.output_timeout = OUTPUT_SECONDS
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if getattr(item.parent, "timed_out", False):
+        pytest.skip(f"{item.path.name} was given up, because a cell before this one hung")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    try:
+        return (yield)
+    except Exception as error:
+        if getattr(item.parent, "timed_out", False):
+            first = item.cell.source.partition("\n")[0]
+            error.args = (
+                f"{item.path.name}, code cell {item.cell_num} (`{first}`), hangs. {error}. "
+                "The rest of the notebook is skipped; for another limit: --nbval-cell-timeout=600",
+            )
+        raise

@@ -10,7 +10,11 @@ show, exercises  figures, widgets, and the checks of the exercises
 `import course_lib` brings the first two lines, which need torch alone; import the others by name.
 """
 
-from course_lib import data, diffusion, exact, nets
+from course_lib.threads import quiet_waiting
+
+quiet_waiting()
+
+from course_lib import data, diffusion, exact, nets  # noqa: E402  (torch comes with them)
 
 __version__ = "0.1.0"
 __all__ = ["data", "diffusion", "exact", "nets", "__version__"]

@@ -124,7 +124,7 @@ def record(name: str) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def lab(arguments: tuple[str, ...]) -> None:
     """Open the course in JupyterLab, on this machine only. ARGUMENTS go to JupyterLab (after --)."""
-    from course_lib.workshop import open_lab
+    from course_lib.launch import open_lab
 
     sys.exit(open_lab(list(arguments)))
 
@@ -133,7 +133,7 @@ def lab(arguments: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(arguments: tuple[str, ...]) -> None:
     """Prove that all of it works: style, unit tests, every cell of every notebook. ARGUMENTS go to pytest (after --)."""
-    from course_lib.workshop import run_tests
+    from course_lib.launch import run_tests
 
     sys.exit(run_tests(list(arguments)))
 
@@ -143,7 +143,7 @@ def test(arguments: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1)
 def notebooks(names: tuple[str, ...], everything: bool) -> None:
     """Execute the lessons' sources that changed and write the notebooks. NAMES: only these, such as 06."""
-    from course_lib.workshop import build_notebooks
+    from course_lib.notebooks.build import build_notebooks
 
     if not build_notebooks(list(names), everything):
         raise click.ClickException("not every notebook ran; the lines above say which cell failed")

@@ -14,8 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from course_lib.paths import NOTEBOOKS, ROOT
-from course_lib.workshop import lesson_names, same_cells
+from course_lib.notebooks.source import lesson_names, same_cells
+from course_lib.paths import NOTEBOOKS, RESULTS, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
@@ -66,14 +66,12 @@ def test_a_source_survives_the_way_to_a_notebook_and_back(lesson):
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_a_notebook_is_light_and_each_figure_has_a_text(lesson):
+def test_a_notebook_is_light_and_holds_figures_and_no_complaints_of_python(lesson):
     path = NOTEBOOKS / f"{lesson}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert path.stat().st_size < 1.5e6
-    assert pictures
-    assert all(len(picture.metadata.get("image/png", {}).get("alt", "")) >= 40 for picture in pictures)
+    assert [output for output in outputs if "image/png" in output.get("data", {})]
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
 
 
@@ -141,14 +139,14 @@ except ModuleNotFoundError as error:
 
 
 LAYERS = [
-    {"paths"},
+    {"paths", "threads"},
     {"data", "exact", "agree"},
     {"diffusion", "nets"},
     {"models"},
     {"training"},
     {"metrics"},
     {"experiments"},
-    {"show", "exercises", "doctor", "workshop"},
+    {"show", "exercises", "doctor", "notebooks", "launch"},
     {"cli"},
 ]
 
@@ -178,9 +176,26 @@ def test_the_theory_knows_no_network_no_data_and_no_notebook(folder):
     assert imports <= ({"diffusion"} if folder == "diffusion" else set())
 
 
-def test_a_file_fits_in_a_head():
-    files = [p for p in tracked("course_lib/*.py") if "exercises/lesson_" not in p.as_posix()]
-    assert {p.name: n for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) > 320} == {}
+# TEMPORARY: these leave the package, for notebooks/exercises; a new file may not be over the limit.
+TOO_LONG_FOR_NOW = {f"course_lib/exercises/lesson_{number}.py" for number in ("06", "07", "08", "09")}
+
+
+@pytest.mark.parametrize(
+    ("limit", "folders"),
+    [(320, ["course_lib/*.py", "benchmarks/*.py", "notebooks/exercises/*.py"]), (650, ["tests/*.py", "conftest.py"])],
+    ids=["code", "tests"],
+)
+def test_a_file_fits_in_a_head(limit, folders):
+    lengths = {
+        p.relative_to(ROOT).as_posix(): len(p.read_text(encoding="utf-8").splitlines()) for p in tracked(*folders)
+    }
+    assert {name: n for name, n in lengths.items() if n > limit and name not in TOO_LONG_FOR_NOW} == {}
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_recorded_result_says_how_it_was_made(path):
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    assert {name for name in ("command", "version", "machine") if not recorded.get(name)} == set()
 
 
 def test_no_secret_and_no_place_of_one_machine_is_written_down():

@@ -1,0 +1,124 @@
+"""Notebooks are made of their sources: what travels both ways, what is compared, and what an author is told."""
+
+import jupytext
+import nbformat
+import pytest
+from jupytext.config import load_jupytext_config
+
+from course_lib.notebooks.build import build_notebook, notebook_of
+from course_lib.notebooks.source import lesson_names, metadata_filters, read_lesson, same_cells
+from course_lib.paths import NOTEBOOKS
+
+TAGGED = {
+    0: 'tags=["hide-input"]',
+    1: 'jupyter={"source_hidden": true} tags=["widget", "hide-input"]',
+    2: 'slideshow={"slide_type": "skip"}',
+}
+CELLS = ("x = 1", "y = 2", "z = 3", "w = 4")
+
+
+@pytest.fixture
+def built(source, tmp_path):
+    """A source and its notebook, as if executed."""
+    path, target = source(*CELLS, options=TAGGED), tmp_path / "04_flows.ipynb"
+    notebook = notebook_of(path)
+    for cell in notebook.cells:
+        cell.execution_count = 1
+    nbformat.write(notebook, target)
+    return path, target
+
+
+def test_jupytext_and_we_read_the_same_filters_and_they_let_tags_slides_and_folds_through():
+    settings = load_jupytext_config(str(NOTEBOOKS / "00_start_here.ipynb"))
+    assert metadata_filters() == {name: getattr(settings, name) for name in metadata_filters()}
+    assert metadata_filters()["cell_metadata_filter"] == "tags,slideshow,jupyter,-all"
+
+
+def test_the_tag_alone_folds_a_cell(built):
+    cells = nbformat.read(built[1], as_version=4).cells
+    assert [dict(c.metadata) for c in cells] == [
+        {"tags": ["hide-input"], "jupyter": {"source_hidden": True}},
+        {"tags": ["widget", "hide-input"], "jupyter": {"source_hidden": True}},
+        {"slideshow": {"slide_type": "skip"}},
+        {},
+    ]
+
+
+def test_metadata_survive_the_way_to_a_notebook_and_back_to_the_source(built):
+    path, target = built
+    notebook = nbformat.read(target, as_version=4)
+    notebook.cells[0].metadata["collapsed"] = True  # what JupyterLab adds for itself stays out of the source
+    back = jupytext.reads(jupytext.writes(notebook, fmt="py:percent"), fmt="py:percent")
+    folded = [dict(c.metadata) for c in notebook_of(path).cells]
+    assert [dict(c.metadata) for c in back.cells] == folded
+    assert [c.source for c in back.cells] == list(CELLS)
+
+
+def test_a_source_that_jupyterlab_wrote_has_the_same_cells_as_one_that_has_the_tag_alone(built):
+    path, target = built
+    assert same_cells(path, target)
+    path.write_text(jupytext.writes(nbformat.read(target, as_version=4), fmt="py:percent"), encoding="utf-8")
+    assert "source_hidden" in path.read_text(encoding="utf-8").partition("x = 1")[0]
+    assert same_cells(path, target)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x = 1", "x = 2"),
+        ('# %% tags=["hide-input"]', "# %%"),
+        ("# %%\nw", '# %% tags=["hide-input"]\nw'),
+        ("# %%\nw", "# %% [markdown]\nw"),
+        ('"skip"', '"slide"'),
+        ("w = 4\n", "w = 4\n\n# %%\nv = 5\n"),
+    ],
+    ids=["code", "untagged", "tagged", "kind", "slide", "one more"],
+)
+def test_a_change_of_code_kind_or_metadata_is_a_change(built, old, new):
+    path, target = built
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert not same_cells(path, target)
+
+
+def test_a_notebook_that_was_not_executed_is_not_the_same(built):
+    path, target = built
+    nbformat.write(notebook_of(path), target)
+    assert not same_cells(path, target)
+    assert not same_cells(path, target.with_name("nowhere.ipynb"))
+
+
+@pytest.mark.parametrize("name", lesson_names())
+def test_every_cell_of_a_source_begins_at_a_line_that_is_known(name):
+    lesson = read_lesson(NOTEBOOKS / "source" / f"{name}.py")
+    assert len(lesson.lines) == len(lesson.cells) > 10
+
+
+def test_building_executes_and_tells_cost_minutes_and_each_broken_rule(source, tmp_path, capsys):
+    head = ("# 04 · Flows\n\n**Time:** 40 minutes, and 10 more for the exercises.",)
+    path, target = source(head, f'x = "{"a" * 100}"', "print(len(x))"), tmp_path / "04_flows.ipynb"
+    assert build_notebook(path, target)
+    first, *rules = capsys.readouterr().out.splitlines()
+    assert first.startswith("! 04_flows") and " s, " in first and "MB on disk" in first
+    assert first.endswith("about 0 minutes to read (40 stated)")
+    assert [r.partition(":")[0].strip() for r in rules] == [
+        "a line of code has at most 100 characters", "the head's minutes are honest within 20%",
+    ]  # fmt: skip
+    assert same_cells(path, target)
+    assert nbformat.read(target, as_version=4).cells[2].outputs[0].text == "100\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("import time\ntime.sleep(60)", "the cell at line 12 still ran after 1 s: import time"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+    ids=["hangs", "fails"],
+)
+def test_a_cell_that_hangs_or_fails_is_named_and_nothing_is_written(source, tmp_path, capsys, cell, says):
+    target = tmp_path / "04_flows.ipynb"
+    assert not build_notebook(source("x = 1", cell), target, cell_seconds=1)
+    assert says in capsys.readouterr().out
+    assert not target.exists()
