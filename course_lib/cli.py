@@ -62,6 +62,8 @@ def train(
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a stopped container keeps its work
     chosen = recipe_named(recipe)
     changes = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
+    if not chosen.steps and steps:
+        raise click.ClickException(f"{recipe} is fitted at once: --steps means nothing to it")
     chosen = dataclasses.replace(chosen, **changes)
     out = out or default_folder(chosen)
     run = run_recipe(chosen, out, device=device, resume=resume, compile=compile_)
@@ -89,11 +91,9 @@ def sample(
 
     Other options are the model's own: a diffusion model takes --steps, --sampler, --eta and --guidance.
     """
-    from PIL import Image
-
     from course_lib.models import generate
     from course_lib.paths import shorten
-    from course_lib.show.images import as_picture, tiles
+    from course_lib.show.files import save_picture
 
     if out.suffix.lower() != ".png":
         raise click.ClickException(f"--out must name a PNG file; got {out}")
@@ -102,12 +102,59 @@ def sample(
     trained = _sampler(checkpoint, device)
     options = _model_options(trained, context.args)
     x0 = generate(trained.model, n, seed, _labels(trained, n, label), **options)
-    if x0.ndim != 4:
-        raise click.ClickException(f"{trained.recipe.name} makes points of {x0.shape[1]} numbers, and not images")
-    sheet = Image.fromarray(as_picture(tiles(x0)))
-    scale = max(1, 640 // max(sheet.size))
-    sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST).save(out)
-    click.echo(f"wrote {n} images to {shorten(out.resolve())}")
+    save_picture(x0, out)
+    click.echo(f"wrote {n} {'images' if x0.ndim == 4 else 'points'} to {shorten(out.resolve())}")
+
+
+@cli.command(context_settings=MODEL_OPTIONS)
+@click.argument("checkpoint")
+@click.option(
+    "-n", "--number", "n", default=2000, show_default=True, type=click.IntRange(min=500), help="Images of each seed."
+)
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="How many sets of images.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--save", is_flag=True, help="Write the figures into the checkpoint's recipe.json, for the scoreboard.")
+@click.pass_context
+def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device: str, save: bool) -> None:
+    """Measure CHECKPOINT: how close its images are to held-out ones, whether it memorizes, and what it costs.
+
+    Other options are the model's own, as for `course sample`.
+    """
+    from course_lib.data import load
+    from course_lib.metrics import measure, measure_reference, table
+    from course_lib.models import makes_images
+    from course_lib.training import load_trained, pick_device
+    from course_lib.training.checkpoint import update_card
+
+    device, trained = pick_device(device), load_trained(checkpoint)
+    name, options = trained.recipe.name, _model_options(trained, context.args)
+    if makes_images(trained.model):
+        measured = {"scores": measure(trained, seeds, n, device, **options)}
+        click.echo(table({name: measured["scores"]}))
+        for reason in measured["scores"]["suspicious"]:
+            click.echo(f"! {reason}")
+    else:
+        measured = measure_reference(trained, load(trained.recipe.data))
+        click.echo(f"{name}: held-out accuracy {measured['accuracy']:.4f}; FD(training, held-out) "
+                   f"{measured['reference']['fd']:.3f} ± {measured['reference']['spread']:.3f}")  # fmt: skip
+    if save:
+        update_card(trained.folder, **measured)
+
+
+@cli.command()
+@click.argument("checkpoints", nargs=-1)
+def scoreboard(checkpoints: tuple[str, ...]) -> None:
+    """All shipped models, and CHECKPOINTS of your own, on one scale: as `course evaluate NAME --save` measured them."""
+    from course_lib.metrics import table
+    from course_lib.training import load_trained, shipped
+
+    cards = {name: load_trained(name) for name in (*shipped(), *checkpoints)}
+    scores = {name: trained.card["scores"] for name, trained in cards.items() if "scores" in trained.card}
+    if scores:
+        click.echo(table(scores))
+    for name, trained in cards.items():
+        if name not in scores and "accuracy" not in trained.card:
+            click.echo(f"{name} has not been measured yet: course evaluate {name} --save")
 
 
 @cli.command()

@@ -1,7 +1,6 @@
 """Recorded results: each a JSON file in data/results that says by which command, version and machine it was made."""
 
 import json
-import platform
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -19,12 +18,14 @@ def record(name: str) -> Path:
     """Measure, and write data/results/NAME.json. Raises ValueError for an unknown name."""
     if name not in EXPERIMENTS:
         raise ValueError(f"there is no experiment {name!r}; choose one of: {', '.join(EXPERIMENTS)}")
+    from course_lib.training import machine  # here, for the names of the experiments should cost nothing
+
     values = measurement(name)()
     made = {
         "command": f"course record {name}",
         "version": __version__,
         "torch": torch.__version__.split("+")[0],
-        "machine": f"{platform.machine()} CPU, {torch.get_num_threads()} thread(s)",
+        "machine": machine(torch.device("cpu")),
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     path, partial = RESULTS / f"{name}.json", RESULTS / f".{name}.partial"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.models import generate
-from course_lib.training import Run
+from course_lib.training import Run, machine
 from course_lib.training.recipes import Recipe
 
 IMAGES, STEPS = 64, 20
@@ -41,7 +41,7 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", **options: Any) 
     generate(model, IMAGES, **options)
     seconds = time.perf_counter() - begun
     weights = sum(p.numel() for p in model.parameters())
-    return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, device), machine(device))
+    return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, device), machine(torch.device(device)))
 
 
 def count_calls(model: nn.Module, n: int = IMAGES, **options: Any) -> int:
@@ -64,15 +64,6 @@ def count_calls(model: nn.Module, n: int = IMAGES, **options: Any) -> int:
         for handle in handles:
             handle.remove()
     return calls
-
-
-def machine(device: str) -> str:
-    """What the seconds were measured on."""
-    import platform
-
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name()
-    return f"{platform.machine()} {device.upper()}, {torch.get_num_threads()} thread(s)"
 
 
 def _pace(recipe: Recipe, device: str) -> float:

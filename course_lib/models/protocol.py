@@ -45,6 +45,8 @@ def makes_images(model: nn.Module) -> bool:
 
 
 def options_of(model: nn.Module) -> dict[str, Any]:
-    """The options that a model's `sample` takes, with their defaults."""
+    """The options that a model's `sample` takes, with their defaults; none for a model that makes no images."""
+    if not makes_images(model):
+        return {}
     taken = inspect.signature(model.sample).parameters.values()
     return {p.name: p.default for p in taken if p.name not in ("n", "generator", "cond")}

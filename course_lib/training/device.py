@@ -1,6 +1,7 @@
 """What the machine has: which device to use, and whether it computes in bfloat16."""
 
 import os
+import platform
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +19,13 @@ def pick_device(wanted: str = "auto") -> str:
     if not has[wanted]:
         raise ValueError(f"PyTorch sees no {wanted} device here; `course doctor` says what it sees. Use cpu, or auto")
     return wanted
+
+
+def machine(device: torch.device) -> str:
+    """What a measurement was made on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {device.type.upper()}, {torch.get_num_threads()} thread(s)"
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -34,7 +34,7 @@ from course_lib.agree import agree
 from course_lib.diffusion import Denoiser, NoiseSchedule, V
 from course_lib.exercises import check, hint, solution
 from course_lib.experiments import results
-from course_lib.experiments.ablations import loss_by_t
+from course_lib.metrics import loss_by_t
 from course_lib.nets import ABLATIONS, Attention, Downsample, ResidualBlock, UNet, Upsample, receptive_field, sinusoids, stages, way_down
 from course_lib.training import load_trained
 

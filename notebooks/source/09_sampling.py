@@ -33,14 +33,13 @@ from scipy.stats import ks_2samp
 from course_lib import data, show
 from course_lib.agree import agree, agree_mean
 from course_lib.diffusion import (
-    Clipped, NoiseSchedule, Oracle, dpm_solver, encode, euler, euler_maruyama, fixed_variance, heun, langevin_step, last,
-    log_likelihood, sample, score, step, velocity,
+    Clipped, NoiseSchedule, Oracle, dpm_solver, encode, euler, euler_maruyama, fixed_variance, flow_bits, heun,
+    langevin_step, last, log_likelihood, sample, score, step, velocity,
 )
 from course_lib.exact import GaussianMixture
 from course_lib.exercises import check, hint, solution
 from course_lib.experiments import results
-from course_lib.experiments.likelihood import flow_bits
-from course_lib.experiments.samplers import images
+from course_lib.experiments.samplers_digits import images
 from course_lib.metrics import quality
 from course_lib.training import load_trained
 
@@ -392,7 +391,7 @@ show.figure(
 x, z = walks[300, 1500], torch.randn(600, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 size = 2 * (0.1 * schedule.noise(300)) ** 2
 by_hand = x + size * arms.noised(schedule.signal(300), schedule.noise(300)).score(x) + (2 * size).sqrt() * z
-agree("a step by hand = course_lib's", langevin_step(plane, x, 300, torch.Generator().manual_seed(0), r=0.1), by_hand, atol=1e-9)
+agree("a step by hand = course_lib's", langevin_step(plane, x, 300, generator=torch.Generator().manual_seed(0), r=0.1), by_hand, atol=1e-9)
 
 print(f"weights of the arms {[round(w, 2) for w in arms.weight.tolist()]}")
 for t in (20, 300):
@@ -462,9 +461,9 @@ worth its network call? Compare at *equal calls*.
 # %%
 start = torch.randn(8_000, 1, generator=rng, dtype=torch.float64)
 for calls in (50, 200):
-    plain = last(euler_maruyama(exact, start, schedule.times(calls), rng))
-    corrected = last(euler_maruyama(exact, start, schedule.times(calls // 2), rng, corrections=1))
-    ddpm = last(sample(exact, start, schedule.times(calls), 1.0, rng))
+    plain = last(euler_maruyama(exact, start, schedule.times(calls), generator=rng))
+    corrected = last(euler_maruyama(exact, start, schedule.times(calls // 2), generator=rng, corrections=1))
+    ddpm = last(sample(exact, start, schedule.times(calls), generator=rng))
     shown = "  ".join(f"{name} {judge(x)[0]:.3f}" for name, x in (("Euler–Maruyama", plain), ("with corrector", corrected), ("DDPM", ddpm)))
     print(f"{calls:4} calls: distance from the truth  {shown}")
 
@@ -529,7 +528,7 @@ for ax in axes:
     ax.set_xlabel("t")
 x_T = torch.linspace(-1.9, 1.9, 12, dtype=torch.float64)[:, None]
 for ax, states, title in (
-    (axes[0], euler_maruyama(exact, x_T, schedule.times(1000), rng), "SDE: with noise"),
+    (axes[0], euler_maruyama(exact, x_T, schedule.times(1000), generator=rng), "SDE: with noise"),
     (axes[1], sample(exact, x_T, schedule.times(1000), eta=0), "ODE: without"),
 ):
     lines = torch.stack([x_T] + [s.x_t for s in states])[:, :, 0]
@@ -848,10 +847,10 @@ The widget runs any sampler on the digits and shows $\mathbf x_t$ above and the 
 
 # %%
 WALKS = {
-    "DDPM / DDIM": lambda model, x, times, eta: sample(model, x, times, eta, torch.Generator().manual_seed(1)),
+    "DDPM / DDIM": lambda model, x, times, eta: sample(model, x, times, generator=torch.Generator().manual_seed(1), eta=eta),
     "Heun": lambda model, x, times, eta: heun(model, x, times),
     "DPM-Solver++": lambda model, x, times, eta: dpm_solver(model, x, times),
-    "Euler–Maruyama": lambda model, x, times, eta: euler_maruyama(model, x, times, torch.Generator().manual_seed(1)),
+    "Euler–Maruyama": lambda model, x, times, eta: euler_maruyama(model, x, times, generator=torch.Generator().manual_seed(1)),
 }
 
 
@@ -931,12 +930,12 @@ def clamped_x0_with_the_old_eps(model, x, steps, generator):
 
 
 def right(model, x, steps, generator):
-    return last(sample(model, x, model.schedule.times(steps), 1.0, generator))
+    return last(sample(model, x, model.schedule.times(steps), generator=generator))
 
 
 # %%
 def right_ddim(model, x, steps, generator):
-    return last(sample(model, x, model.schedule.times(steps), 0.0))
+    return last(sample(model, x, model.schedule.times(steps), eta=0))
 
 
 faults = {

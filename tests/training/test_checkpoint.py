@@ -45,7 +45,7 @@ def names_in(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(precision, tmp_path_factory):
     """The folder of a run that nothing happened to."""
     out = tmp_path_factory.mktemp("whole")
     finish(tiny_run(out))
@@ -244,7 +244,7 @@ print(json.dumps(report))
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
+def killed(precision, tmp_path_factory):
     """What became of a run that was killed at every file operation of a save, and at random steps."""
     if not hasattr(os, "fork"):
         pytest.skip("needs os.fork")

@@ -28,7 +28,7 @@ TRAINED = {recipe.name: recipe for recipe in (VAE, GAN, LATENTS, TIED)}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def known(tmp_path_factory):
+def known(precision, tmp_path_factory):
     """The small models are registered, and one autoencoder is trained, in a folder of runs of its own."""
     runs = tmp_path_factory.mktemp("runs")
     small_models.register()
@@ -54,7 +54,7 @@ def stop_at(run, step):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(precision, tmp_path_factory):
     """The folder of each recipe's run that never stopped."""
     folders = {name: tmp_path_factory.mktemp(name) for name in TRAINED}
     for name, recipe in TRAINED.items():

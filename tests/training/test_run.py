@@ -111,7 +111,7 @@ def patch_loss(monkeypatch, step, change):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(precision, tmp_path_factory):
     """The tiny recipe, trained without a stop: the Run, its Progress step by step, and its folder."""
     out = tmp_path_factory.mktemp("whole")
     run = cpu_run(TINY, out, every=1, save_every=10)

@@ -1,0 +1,100 @@
+"""All models on one scale: what `course evaluate` measures and `course scoreboard` shows. Lesson 15 reads it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from course_lib.data import load
+from course_lib.metrics.cost import cost
+from course_lib.metrics.evaluate import quality
+from course_lib.metrics.features import condition_accuracy
+from course_lib.metrics.suspicion import suspicious
+from course_lib.models import generate
+from course_lib.training import Trained
+
+COLUMNS = (
+    "model", "weights", "training", "calls", "s / 64", "FD ratio", "precision", "recall", "told apart", "near copies",
+    "bits / dim", "as asked",
+)  # fmt: skip
+HELD_OUT = 500  # as many unseen images give the bits per dimension
+
+
+def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu", **options: Any) -> dict[str, Any]:
+    """Everything that a row of the scoreboard says, as a dictionary in JSON's types.
+
+    seeds: how many sets of n images are judged, each from a sampling seed of its own. options: those of the model's
+    `sample`. A model that sees labels is asked for all classes by turns.
+    """
+    model, recipe = trained.model.to(device), trained.recipe
+    data = load(recipe.data)
+    label = torch.arange(n) % len(data.classes) if recipe.labels else None
+    sets = [generate(model, n, seed, label, **options).cpu() for seed in tqdm(range(seeds), desc="images", unit="set")]
+    found = quality(sets, recipe.data)
+    asked = None if label is None else asdict(condition_accuracy(torch.cat(sets), label.repeat(seeds), recipe.data))
+    return {
+        "options": options,
+        "images": n,
+        "seeds": seeds,
+        "quality": asdict(found),
+        "suspicious": suspicious(found),
+        "bits_per_dim": _bits(trained, device),
+        "condition": asked,
+        "cost": asdict(cost(model, recipe, device, **options)),
+    }
+
+
+def table(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """The scoreboard as text: a row for each model by its name, and real images above them."""
+    rows = [COLUMNS]
+    for name, found in scores.items():
+        if len(rows) == 1:
+            rows.append(_real_images(found["quality"]))
+        rows.append(_row(name, found))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    )
+
+
+def _bits(trained: Trained, device: str) -> dict[str, float] | None:
+    """Bits per number of held-out images, with the standard error over them; None for a model that has no likelihood."""
+    if not hasattr(trained.model, "bits_per_dim"):
+        return None
+    data = load(trained.recipe.data)
+    x0 = data.held_out.x0[:HELD_OUT].to(device)
+    bits = trained.model.bits_per_dim(x0, data.levels, torch.Generator(device).manual_seed(0)).double()
+    return {"mean": bits.mean().item(), "standard_error": (bits.std() / math.sqrt(len(bits))).item(), "images": len(bits)}
+
+
+def _row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+    judged, spent = found["quality"], found["cost"]
+    bits, asked = found["bits_per_dim"], found["condition"]
+    return (
+        name,
+        f"{spent['weights']:,}",
+        _duration(spent["seconds_per_step"] * max(1, spent["steps"])),
+        f"{spent['calls']:,}",
+        f"{spent['seconds']:.2g}",
+        *(_with_spread(judged[key]) for key in ("over_seeds", "precision", "recall", "c2st")),
+        f"{judged['copies']['share']:.1%}",
+        f"{bits['mean']:.2f}" if bits else "",
+        f"{asked['accuracy']:.1%}" if asked else "",
+    )
+
+
+def _real_images(judged: Mapping[str, Any]) -> tuple[str, ...]:
+    scores = (f"{judged[k]['real']:.2f} ± {judged[k]['real_spread']:.2f}" for k in ("over_seeds", "precision", "recall", "c2st"))
+    return "(real images)", "", "", "", "", *scores, f"{judged['copies']['expected']:.1%}", "", ""
+
+
+def _with_spread(score: Mapping[str, Any]) -> str:
+    return f"{score['mean']:.2f}" + ("" if score["spread"] is None else f" ± {score['spread']:.2f}")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.0f} min"
