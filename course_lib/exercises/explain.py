@@ -1,0 +1,208 @@
+"""What is wrong with an answer, in the student's terms: the named mistake if there is one, and numbers that differ."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.gives import NotYet, Slot, Sum, agrees, close, run, tolerance
+from course_lib.exercises.search import Cause, Search, View
+
+FACTORS = {-1: "its sign is turned", 2: "it is twice too large", 0.5: "it is half of it", 4: "it is four times too large",
+           math.log(2): "it is log 2 times too large: nats and bits?", 1 / math.log(2): "it is 1 / log 2 times too large: nats and bits?",
+           0.25: "it is a quarter of it", math.sqrt(2): "it is √2 times too large", math.sqrt(0.5): "it is 1/√2 of it"}  # fmt: skip
+RELATIONS = {
+    "it is squared": torch.square,
+    "it is the square root of it": torch.sqrt,
+    "it is upside down": lambda x: 1 / x,
+    "it is 1 minus that": lambda x: 1 - x,
+    "it is exp of it": torch.exp,
+    "it is the logarithm of it": torch.log,
+    "its sign is lost": torch.abs,
+    "it is clipped to −1 … 1": lambda x: x.clamp(-1, 1),
+    "it is rounded": torch.round,
+    "it is rounded down": torch.floor,
+    "the order is turned round": lambda x: x.flip(tuple(range(x.ndim))),
+    "it is transposed": lambda x: x.transpose(0, 1) if x.ndim > 1 else x,
+}
+
+
+def problem(exercise: Any, answer: Any, founds: list[list[Slot]], rights: list[list[Slot]]) -> NotYet:
+    """The message on a wrong answer, and the formula that may be told later."""
+    search = Search(exercise, founds, rights)
+    reading = _Reading(exercise, founds, rights, search)
+    causes = search.causes()
+    if causes and causes[0].view is None:
+        slips = [c.says for c in causes if c.declared]
+        says = slips[0] if slips else "these are the values that come out where " + ", or where ".join(c.says for c in causes)
+        return reading.message(says)
+    if causes:
+        return reading.message(*[_clause(c, reading.named(c.view)) for c in causes[:2]], view=causes[0].view)
+    return reading.message(reading.in_general() or _own_chance(exercise, answer, founds))
+
+
+def _clause(cause: Cause, name: str) -> str:
+    return cause.says if cause.declared else f"{name} is what comes out where {cause.says}"
+
+
+def _own_chance(exercise: Any, answer: Any, founds: list[list[Slot]]) -> str:
+    """Whether the same arguments give something else with another state of the generator."""
+
+    def other(*arguments: Any) -> Any:
+        torch.manual_seed(1)
+        return answer(*arguments)
+
+    again = run(other, exercise.cases[0], exercise.gives)
+    same = all(close(a.value, b.value) for a, b in zip(again, founds[0], strict=False))
+    return "" if same else "it comes out different each time, with the same arguments: do you draw noise of your own?"
+
+
+class _Reading:
+    """Where an answer differs first, and how."""
+
+    def __init__(self, exercise: Any, founds: list[list[Slot]], rights: list[list[Slot]], search: Search):
+        self.cases, self.founds, self.rights, self.views = exercise.cases, founds, rights, search.views
+        self.several = sum(1 for slot in rights[0] if not slot.is_gradient) > 1
+
+    def message(self, *says: str, view: View | None = None) -> NotYet:
+        """The cause first, then one pair of numbers."""
+        count = next((n for n, (f, r) in enumerate(zip(self.founds, self.rights, strict=True)) if len(f) != len(r)), None)
+        if count is not None:
+            return NotYet(": ".join(filter(None, ["; ".join(filter(None, says)), self._calls(count)])))
+        view = view or self.views[0]
+        numbers, formula = self._numbers(view), self.rights[0][view.place].give.formula
+        text = "; ".join(filter(None, says))
+        name = self.rights[0][view.place].name
+        if text and not numbers:
+            return NotYet(text, formula and f"{name}: {formula}")
+        return NotYet(f"{text}: {numbers}" if text else numbers, formula and f"{name}: {formula}")
+
+    def named(self, view: View) -> str:
+        name = self.rights[0][view.place].name
+        return f"the factor of {view.term} in {name}" if view.term else name
+
+    def in_general(self) -> str:
+        """How found and right are related in all cases; an empty text where they are not."""
+        if not self.views:
+            return ""
+        view = self.views[0]
+        slots = [found[view.place] for found in self.founds]
+        right = [r[view.place] for r in self.rights]
+        if any(f.value is None or f.value.shape != r.value.shape for f, r in zip(slots, right, strict=True)):
+            return ""
+        if any((~f.value.isfinite() & r.value.isfinite()).any() for f, r in zip(slots, right, strict=True)):
+            return ""
+        off = [n for n in range(len(self.cases)) if not agrees(slots[n], right[n], self.cases[n])]
+        pairs = [(view.of(self.founds[n], self.cases[n]), view.of(self.rights[n], self.cases[n])) for n in off]
+        how = _relation(pairs)
+        give = right[0].give
+        if isinstance(give, Sum) and not view.term and not right[0].is_gradient and not how:
+            if all(float(slots[n].value.abs().max()) == 1 for n in off):
+                return f"{right[0].name} is clipped to −1 … 1"
+            terms = " and ".join(give.formulas)
+            return f"{right[0].name} holds something beside {terms} with one factor each: noise of your own, or a constant?"
+        text = f"{how} (that is {self.named(view)})" if how else ""
+        fine = [n for n in range(len(self.cases)) if n not in off]
+        if fine and len(fine) < len(self.cases) and (where := self._where(fine[0])):
+            text += f"{'; ' if text else ''}it is right {where}, but not everywhere"
+        entries = [(x - y).abs() > tolerance(y, 1e-4) for x, y in pairs]
+        some = entries[0].sum() if entries else 0
+        if not how and not view.term and entries[0].numel() > 2 and 0 < some <= entries[0].numel() / 2:
+            text += f"{'; ' if text else ''}{int(entries[0].numel() - some)} of {entries[0].numel()} entries are right"
+        return text
+
+    def _calls(self, n: int) -> str:
+        times = [len([s for s in slots if s.name.split(", call")[0] == self.rights[n][0].name]) for slots in (self.founds[n], self.rights[n])]  # fmt: skip
+        return f"{self._where(n)} the function that you are given is called {times[0]} times and should be called {times[1]}".strip()
+
+    def _numbers(self, view: View) -> str:
+        """One pair of numbers that differ, or of shapes."""
+        n = next(n for n, f in enumerate(self.founds) if not agrees(f[view.place], self.rights[n][view.place], self.cases[n]))
+        if view.term:
+            n = next((k for k, c in enumerate(self.cases) if not close(view.of(self.founds[k], c), view.of(self.rights[k], c), 1e-3)), n)  # fmt: skip
+        slot, right = self.founds[n][view.place], self.rights[n][view.place]
+        name, at = self.named(view), self._where(n) + ", " if self._where(n) else ""
+        if slot.value is None and right.is_gradient:
+            return (
+                f"{right.give.name} is right, but no gradient reaches {right.give.gradient}'s answer: with .item(), "
+                ".detach(), NumPy or no_grad nothing can be trained"
+            )
+        if slot.value is None:
+            return f"{name} should be a number or a tensor"
+        if slot.value.shape != right.value.shape:
+            shapes = f"{name} has the shape {tuple(slot.value.shape)} and should have {tuple(right.value.shape)}"
+            return shapes + _of_shape(slot.value, right.value)
+        bad = ~slot.value.isfinite() & right.value.isfinite()
+        if bad.any():
+            part = "" if bad.all() else f" in {int(bad.sum())} of {bad.numel()} entries"
+            return f"{at}{name} is NaN or infinite{part}: a root or logarithm of something negative, or a division by 0?"
+        found, wanted = view.of(self.founds[n], self.cases[n]), view.of(self.rights[n], self.cases[n])
+        if found is None or wanted is None:
+            found, wanted = slot.value, right.value
+        rtol = 0 if right.whole else 1e-3 if view.term else max(right.give.rtol, slot.coarse)
+        worst = int(((found - wanted).abs() / tolerance(wanted, rtol)).nan_to_num(posinf=math.inf).flatten().argmax())
+        place = ""
+        if found.numel() > 1:
+            index = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]
+            place = f"image {index[0]}: " if view.term else f"entry {index[0] if len(index) == 1 else tuple(index)} of "
+        scale = float(wanted.abs().max())
+        ours, theirs = apart(float(found.flatten()[worst]), float(wanted.flatten()[worst]), scale)
+        return f"{at}{place}{name} is {ours} and should be {theirs}"
+
+    def _where(self, n: int) -> str:
+        """The numbers of a case that its arguments hold: at t = 300, s = 200; those that never vary are left out."""
+        numbers = [{k: float(v) for k, v in case.items() if isinstance(v, int | float) or getattr(v, "ndim", 1) == 0} for case in self.cases]  # fmt: skip
+        varied = {k: v for k, v in numbers[n].items() if len({other.get(k) for other in numbers}) > 1}
+        return f"at {', '.join(f'{k} = {v:.6g}' for k, v in varied.items())}" if varied else ""
+
+
+def apart(a: float, b: float, scale: float = 0.0) -> tuple[str, str]:
+    """Two different numbers with as many digits as it takes to differ; what is nothing beside scale is 0."""
+    a, b = (0.0 if abs(x) < 1e-12 * scale else x for x in (a, b))
+    for digits in range(4, 18):
+        texts = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if texts[0] != texts[1]:
+            return texts
+    return texts
+
+
+def _relation(pairs: list[tuple[Tensor, Tensor]]) -> str:
+    """What was done to what it should be, the same in all cases."""
+    x, y = (torch.cat([p[i].flatten() for p in pairs]) for i in (0, 1))
+    if (x == 0).all():
+        return "it is 0 everywhere" if x.numel() > 1 else "it is 0"
+    if len(x) > 1 and close(x, x[0].expand_as(x), 1e-6):
+        return f"it is {float(x[0]):.4g} everywhere"
+    square = float((y * y).sum())
+    factor = float((x * y).sum()) / square if square else 0.0
+    if factor and len(y) > 1 and close(x, factor * y):
+        known = (text for value, text in FACTORS.items() if math.isclose(value, factor, rel_tol=1e-3))
+        return next(known, f"it is {factor:.4g} times what it should be")
+    if len(y) > 1 and close(x, y + (x - y).mean()):
+        return f"it is off by {float((x - y).mean()):+.4g} everywhere"
+    for text, f in RELATIONS.items():
+        if len(x) > 2 and all(close(p, f(q)) for p, q in pairs):
+            return text
+    if len(x) > 2 and all(p.numel() > 2 and close(p.flatten().sort().values, q.flatten().sort().values) for p, q in pairs):
+        return "the numbers are right, in another order"
+    return ""
+
+
+def _of_shape(x: Tensor, y: Tensor) -> str:
+    """What happened, if one is the other summed or averaged."""
+    if x.numel() == y.numel() and close(x.flatten(), y.flatten()):
+        return ": the numbers are right"
+    if x.numel() == y.numel() == 0:
+        return ""
+    if y.ndim == 1 and x.ndim == 1 and abs(len(x) - len(y)) == 1:
+        longer, shorter, what = (x, y, "too many") if len(x) > len(y) else (y, x, "missing")
+        for end, rest in (("last", longer[:-1]), ("first", longer[1:])):
+            if close(rest, shorter):
+                return f": the {end} entry is {what}"
+    for name, big, small, says in (("sum", y, x, "too many"), ("mean", y, x, "too many"), ("sum", x, y, "missing"), ("mean", x, y, "missing")):  # fmt: skip
+        for axes in [tuple(range(big.ndim)), *((i,) for i in range(big.ndim)), tuple(range(1, big.ndim))]:
+            if axes and close(getattr(big, name)(axes), small):
+                over = "everything" if len(axes) == big.ndim > 1 else "all axes but the first" if len(axes) > 1 else f"axis {axes[0]}"  # fmt: skip
+                return f": a {name} over {over} is {says}"
+    return ""
