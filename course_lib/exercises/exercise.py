@@ -9,24 +9,28 @@ tests at once. How to write one: notebooks/exercises/README.md.
 
 import dis
 import functools
+import inspect
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from course_lib.exercises.gives import Calls, NotYet, Value, run, same
+from course_lib.exercises.gives import Calls, NotYet, Value, called, run, same
 
 REGISTRY: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """attempted: not the stub any more. right: the check passed. message: what is wrong; formula: what may be told later."""
+    """attempted: not the stub any more. right: the check passed. message: what is wrong; named: it names
+    the mistake. formula: what may be told later.
+    """
 
     attempted: bool
     right: bool
     message: str = ""
     formula: str = ""
+    named: bool = False
 
 
 class Exercise:
@@ -60,7 +64,7 @@ class Exercise:
         try:
             self.judge(answer)
         except NotYet as problem:
-            return Verdict(True, False, str(problem), problem.formula)
+            return Verdict(True, False, str(problem), problem.formula, problem.named)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # an answer may do anything, sys.exit() too
@@ -71,25 +75,30 @@ class Exercise:
         """Whether an answer is right, without a word on why not; one that raises is wrong."""
         try:
             if self.check:
-                return not self.check(answer)
+                return not self.check(self._guarded(answer))
             return all(same(run(answer, c, self.gives), right, c) for c, right in zip(self.cases, self.rights, strict=True))
         except Exception:
             return False
 
     def judge(self, answer: Any) -> None:
         """Raises NotYet where an answer is wrong, and whatever the answer itself raises."""
-        if self.check:
-            if message := self.check(answer):
-                raise NotYet(message)
-            return
         if not callable(answer):
             raise NotYet("hand in the function itself, without calling it")
+        if self.check:
+            if message := self.check(self._guarded(answer)):
+                raise NotYet(message)
+            return
         founds = [run(answer, case, self.gives) for case in self.cases]
         if all(map(same, founds, self.rights, self.cases)):
             return
         from course_lib.exercises.explain import problem  # it is needed for wrong answers alone
 
         raise problem(self, answer, founds, self.rights)
+
+    def _guarded(self, answer: Callable) -> Callable:
+        """An answer for a check of its own: called by position or by name, and never to return nothing."""
+        names = list(inspect.signature(self.reference).parameters)
+        return lambda *arguments: called(answer, dict(zip(names, arguments, strict=True)))
 
     @functools.cached_property
     def rights(self) -> list:

@@ -36,10 +36,10 @@ def problem(exercise: Any, answer: Any, founds: list[list[Slot]], rights: list[l
     if causes and causes[0].view is None:
         slips = [c.says for c in causes if c.declared]
         says = slips[0] if slips else "these are the values that come out where " + ", or where ".join(c.says for c in causes)
-        return reading.message(says)
+        return reading.message(says, named=True)
     if causes:
-        return reading.message(*[_clause(c, reading.named(c.view)) for c in causes[:2]], view=causes[0].view)
-    return reading.message(reading.in_general() or _own_chance(exercise, answer, founds))
+        return reading.message(*[_clause(c, reading.named(c.view)) for c in causes[:2]], view=causes[0].view, named=True)
+    return reading.message(_own_chance(exercise, answer, founds) or reading.in_general())
 
 
 def _clause(cause: Cause, name: str) -> str:
@@ -65,18 +65,16 @@ class _Reading:
         self.cases, self.founds, self.rights, self.views = exercise.cases, founds, rights, search.views
         self.several = sum(1 for slot in rights[0] if not slot.is_gradient) > 1
 
-    def message(self, *says: str, view: View | None = None) -> NotYet:
+    def message(self, *says: str, view: View | None = None, named: bool = False) -> NotYet:
         """The cause first, then one pair of numbers."""
         count = next((n for n, (f, r) in enumerate(zip(self.founds, self.rights, strict=True)) if len(f) != len(r)), None)
         if count is not None:
-            return NotYet(": ".join(filter(None, ["; ".join(filter(None, says)), self._calls(count)])))
+            return NotYet(": ".join(filter(None, ["; ".join(filter(None, says)), self._calls(count)])), named=named)
         view = view or self.views[0]
         numbers, formula = self._numbers(view), self.rights[0][view.place].give.formula
         text = "; ".join(filter(None, says))
         name = self.rights[0][view.place].name
-        if text and not numbers:
-            return NotYet(text, formula and f"{name}: {formula}")
-        return NotYet(f"{text}: {numbers}" if text else numbers, formula and f"{name}: {formula}")
+        return NotYet(": ".join(filter(None, [text, numbers])), formula and f"{name}: {formula}", named)
 
     def named(self, view: View) -> str:
         name = self.rights[0][view.place].name
@@ -181,6 +179,10 @@ def _relation(pairs: list[tuple[Tensor, Tensor]]) -> str:
         return next(known, f"it is {factor:.4g} times what it should be")
     if len(y) > 1 and close(x, y + (x - y).mean()):
         return f"it is off by {float((x - y).mean()):+.4g} everywhere"
+    ratios = [p / q for p, q in pairs]
+    if len(pairs) > 1 and all(r.numel() > 1 and close(r, r.flatten()[0].expand_as(r)) for r in ratios):
+        listed = ", ".join(f"{float(r.flatten()[0]):.4g}" for r in ratios[:3])
+        return f"it is what it should be times one number in each case ({listed})"
     for text, f in RELATIONS.items():
         if len(x) > 2 and all(close(p, f(q)) for p, q in pairs):
             return text

@@ -15,11 +15,11 @@ BESIDE = 1e-4  # what a sum may hold beside its terms, in units of its largest e
 
 
 class NotYet(Exception):
-    """What is wrong with an answer, in the student's terms; `formula` is what may be told later."""
+    """What is wrong with an answer, in the student's terms. formula: may be told later. named: a mistake is named."""
 
-    def __init__(self, message: str, formula: str = ""):
+    def __init__(self, message: str, formula: str = "", named: bool = False):
         super().__init__(message)
-        self.formula = formula
+        self.formula, self.named = formula, named
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,12 @@ class Sum(Value):
     def factors(self, value: Tensor, case: dict[str, Any]) -> dict[str, Tensor] | None:
         """The factor of each term, one number or one per image; None where something is left beside them."""
         terms = self.basis(**case) if self.basis else case
-        if not value.isfinite().all():
+        if not value.isfinite().all() or any(value.ndim < terms[t].ndim for t in self.formulas):
             return None
-        columns = torch.stack([terms[t].double().broadcast_to(value.shape) for t in self.formulas], dim=-1)
+        try:
+            columns = torch.stack([terms[t].double().broadcast_to(value.shape) for t in self.formulas], dim=-1)
+        except RuntimeError:  # of another shape
+            return None
         rows = len(value) if self.each else 1
         columns, value = columns.reshape(rows, -1, len(self.formulas)), value.reshape(rows, -1, 1)
         factors = torch.linalg.lstsq(columns, value).solution
@@ -171,10 +174,7 @@ def run(function: Callable, case: dict[str, Any], gives: list[Value | Calls]) ->
     """Call with copies of a case and list what comes out; raises NotYet, and whatever the function raises."""
     tracked = {g.gradient for g in gives if isinstance(g, Value) and g.gradient}
     own = {name: _fresh(value, name in tracked) for name, value in case.items()}
-    with _undisturbed():
-        result = _call(function, own)
-    if result is None:
-        raise NotYet("your function returns nothing: is its `return` missing?")
+    result = called(function, own)
     slots = [s for g in gives if isinstance(g, Calls) for s in _calls(own[g.of], g)]
     wanted = [g for g in gives if isinstance(g, Value)]
     for give, value in zip(wanted, _results(result, wanted), strict=True):
@@ -236,6 +236,15 @@ def _fresh(value: Any, tracked: bool = False) -> Any:
     if isinstance(value, torch.Generator):
         return torch.Generator().set_state(value.get_state())
     return [_fresh(v) for v in value] if isinstance(value, list) else value
+
+
+def called(function: Callable, arguments: dict[str, Any]) -> Any:
+    """What it returns; raises NotYet where that is nothing. An answer cannot disturb what comes after it."""
+    with _undisturbed():
+        result = _call(function, arguments)
+    if result is None:
+        raise NotYet("your function returns nothing: is its `return` missing?")
+    return result
 
 
 def _call(function: Callable, arguments: dict[str, Any]) -> Any:

@@ -70,12 +70,12 @@ def _expression(text: str) -> ast.expr:
 def shown(node: ast.expr) -> str:
     """An expression as one would write it, with ᾱ_t, √ and ²; a long one is only described."""
     if size(node) > SHORT:
-        kinds = {ast.Div: "a fraction", ast.Mult: "a product", ast.Add: "a sum", ast.Sub: "a difference"}
+        kinds = {ast.Div: "a fraction", ast.Mult: "the term", ast.Add: "a sum", ast.Sub: "a difference"}
         called = getattr(getattr(node, "func", None), "id", "")
         what = kinds.get(type(getattr(node, "op", None)), {"sqrt": "a root"}.get(called, "something"))
         atoms = dict.fromkeys(shown(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Subscript) and n is not node)
         words = [a for a in atoms if a not in HELPERS and a not in SYMBOLS.values() and len(a) < 12]
-        return f"{what} of {words[0]}" if words else what
+        return f"{what} {'with' if what == 'the term' else 'of'} {words[0]}" if words else what
     text = ast.unparse(node).replace(".reshape(-1, 1, 1, 1)", "")
     for name, symbol in SYMBOLS.items():
         text = re.sub(rf"\b{name}\[(\w+)\]", rf"{symbol}_\1", text)
@@ -149,8 +149,12 @@ def mutants(solution: Callable, arguments: dict[str, Any]) -> list[Mutant]:
     for node, counts in _sites(tree, False):
         alike[counts, ast.dump(node)].append(node)
     kin: dict[str, list] = defaultdict(list)  # several mistakes of one kind: all the roots
-    for (counts, _), nodes in alike.items():
+    returned = [n.value for n in ast.walk(tree) if isinstance(n, ast.Return)]
+    whole = {ast.dump(r) for value in returned for r in (value.elts if isinstance(value, ast.Tuple) else [value])}
+    for (counts, dump), nodes in alike.items():
         for cost, says, make, rule in _rewrites(nodes[0], counts, kinds, names):
+            if dump in whole and not isinstance(nodes[0], ast.Name):
+                says = says.replace(shown(nodes[0]), "the result")
             effect = ast.dump(make(nodes[0]))
             add(cost, says, frozenset(map(id, nodes)), make, effect)
             for node in nodes if len(nodes) > 1 else ():
@@ -217,7 +221,7 @@ def _rewrites(node: ast.expr, counts: bool, kinds: dict, names: set) -> Iterator
         table = isinstance(node, ast.Name) and kinds.get(node.id) == "table"
         for right, wrong, cost, says in _RULES:
             plain = isinstance(right, ast.Name)
-            skipped = plain and (local or asks or isinstance(node, ast.Constant) or (table and cost >= 1.5))
+            skipped = plain and (local or asks or table or isinstance(node, ast.Constant))
             if names_in(wrong) <= names | {"A", "B", "C", "I", "J"} and not skipped:
                 for edit in _by_rule(node, right, wrong, cost + 0.5 * plain, says):
                     yield *edit, "" if plain or cost == 0.2 else says

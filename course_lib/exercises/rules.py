@@ -15,8 +15,8 @@ where(C, A, B)       | where(C, B, A)      | 0 | the two cases of {C} are exchan
 -A                   | A                   | 0 | the minus sign of {A} is missing
 sqrt(A)              | A                   | 0 | the square root of {A} is missing
 A ** 2               | A                   | 0 | {A} is not squared
-A * B                | A                   | 0 | the factor {B} is missing
-A * B                | B                   | 0 | the factor {A} is missing
+A * B                | A                   | 0 | a factor, {B}, is missing
+A * B                | B                   | 0 | a factor, {A}, is missing
 A / B                | A                   | 0 | the division by {B} is missing
 A // B               | A                   | 0 | the division by {B} is missing
 A + B                | A                   | 0 | the term {B} is missing

@@ -4,6 +4,7 @@ A view is what a mistake has to explain: a whole result, or the factor of one te
 explains everything, or at least one view in every case; and only where the values are telling.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,7 @@ class Search:
             everything, some = self._tried(slips, declared=True)
             if everything:
                 return everything[:1]
-            if any(self._telling(view) for view in self.views):
+            if self._telling_as_whole():
                 mutants = [(m.cost, m.says, m) for m in self.exercise.mutants()[:MOST]]
                 everything, more = self._tried(mutants, declared=False)
                 some = {view: some.get(view) or more.get(view) for view in self.views}
@@ -107,11 +108,11 @@ class Search:
                 whole, explained = self._explained(function)
             except Exception:  # a spoilt solution may raise anything
                 continue
-            if whole and (declared or any(map(self._telling, self.views))) and says not in seen:
+            if whole and says not in seen:
                 seen.add(says)
                 everything.append((cost, Cause(says, declared, None)))
             for view in explained:
-                if declared or self._telling(view):
+                if self._telling(view):
                     some.setdefault(view, []).append(Cause(says, declared, view))
         return [cause for _, cause in everything], some
 
@@ -129,8 +130,12 @@ class Search:
                 return False, []
         return whole, alive
 
+    def _telling_as_whole(self) -> bool:
+        return any(self._telling(View(view.place)) for view in self.views)
+
     def _telling(self, view: View) -> bool:
         """Whether the values say enough to name a cause that nobody declared: not a few whole numbers."""
         values = [view.of(found, case) for found, case in zip(self.founds, self.cases, strict=True)]
-        entries = {float(f"{x:.4g}") for v in values if v is not None for x in v.flatten().tolist()[:200]}
+        flat = [x for v in values if v is not None for x in v.flatten().tolist()[:200] if math.isfinite(x)]
+        entries = {float(f"{x:.4g}") for x in flat}
         return len(entries) >= (5 if all(x.is_integer() for x in entries) else 2)

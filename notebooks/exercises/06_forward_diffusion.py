@@ -5,7 +5,7 @@ import math
 import torch
 
 from course_lib.diffusion import NoiseSchedule
-from course_lib.exercises import Exercise, NotYet, Sum, Value, normal, uniform
+from course_lib.exercises import Exercise, NotYet, Sum, Value, as_numbers, normal, uniform
 
 LINEAR, COSINE = NoiseSchedule.linear(), NoiseSchedule.cosine()
 SHORT = NoiseSchedule.linear(20, 0.02, 0.3)
@@ -132,7 +132,7 @@ Exercise(
     "06.4",
     betas_of,
     cases=[{"alpha_bar": table} for table in (SHORT.alpha_bar, torch.linspace(1, 0.01, 51).double(), LINEAR.alpha_bar)],
-    gives=[Value("the betas", "1 − ᾱ_t / ᾱ_{t−1}", rtol=1e-3)],
+    gives=[Value("the list of betas", "1 − ᾱ_t / ᾱ_{t−1}", rtol=1e-3)],
     slips={
         "the factors α_t that stay, not the β_t that go": "1 - A -> A",
         "a difference, but the steps multiply": "return alpha_bar[:-1] - alpha_bar[1:]",
@@ -213,8 +213,8 @@ def last_beta(T, first, goal):
 def _reaches(answer):
     """Any β that reaches the goal to a thousandth is right; what one reaches with another chain tells the mistake."""
     for T, first, goal in ((100, 1e-4, 1e-4), (250, 0.002, 1e-5), (1000, 1e-4, 4e-5), (10, 0.4, 1e-3)):
-        found = answer(T, first, goal)
-        if torch.as_tensor(found).numel() != 1:
+        found = as_numbers(answer(T, first, goal))
+        if found is None or found.numel() != 1:
             return "the answer should be one number, the last β"
         beta, where = float(found), f"with T = {T} and a first β of {first:g}, "
         if abs(beta / goal - 1) < 1e-2:

@@ -13,7 +13,7 @@ WRONG = {
         (lambda levels: 1 - levels / 8, "exchanged|turned|other way"),
         (lambda levels: levels // 8 - 1, "whole division"),
         (lambda levels: levels / 7.5 - 1, "15"),
-        (lambda levels: levels - 8, "division by 8"),
+        (lambda levels: levels - 8, "8 times|division by 8"),
         (lambda levels: (levels - 1) / 8, "brackets|divides"),
         (lambda levels: levels / 8 + 1, "sign of 1"),
         (lambda levels: (levels - levels.mean()) / levels.std(), "mean and spread"),
@@ -68,7 +68,7 @@ WRONG = {
         (lambda x0: x0.mean((1, 2, 3)), "each digit"),
         (lambda x0: x0[0], "one of the digits"),
         (lambda x0: x0.sum(0), "added up|sum"),
-        (lambda x0: x0.mean(1), "axis|axes"),
+        (lambda x0: x0.mean(1), "1 stands for 0"),
         (lambda x0: x0.mean().expand(1, 8, 8), "alike"),
         (lambda x0: (x0.amax(0) + x0.amin(0)) / 2, "half way"),
         (lambda x0: x0.mean(0).round(), None),
@@ -77,7 +77,7 @@ WRONG = {
         (lambda x0: x0.std(0), "vary"),
         (lambda x0: (x0**2).mean(0), "squared"),
         (lambda x0: x0[torch.randint(len(x0), ())], "different each time"),
-        (lambda x0: x0.sum(0) / (len(x0) - 1), "times what it should be|one too"),
+        (lambda x0: x0.sum(0) / (len(x0) - 1), "times one number"),
     ],
 }
 
