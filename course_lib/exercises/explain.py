@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.gives import NotYet, Slot, Sum, agrees, close, run, tolerance
+from course_lib.exercises.gives import Calls, NotYet, Slots, Sum, agrees, close, run, tolerance
 from course_lib.exercises.search import Cause, Search, View
 
 FACTORS = {-1: "its sign is turned", 2: "it is twice too large", 0.5: "it is half of it", 4: "it is four times too large",
@@ -28,7 +28,7 @@ RELATIONS = {
 }
 
 
-def problem(exercise: Any, answer: Any, founds: list[list[Slot]], rights: list[list[Slot]]) -> NotYet:
+def problem(exercise: Any, answer: Any, founds: list[Slots], rights: list[Slots]) -> NotYet:
     """The message on a wrong answer, and the formula that may be told later."""
     search = Search(exercise, founds, rights)
     reading = _Reading(exercise, founds, rights, search)
@@ -46,7 +46,7 @@ def _clause(cause: Cause, name: str) -> str:
     return cause.says if cause.declared else f"{name} is what comes out where {cause.says}"
 
 
-def _own_chance(exercise: Any, answer: Any, founds: list[list[Slot]]) -> str:
+def _own_chance(exercise: Any, answer: Any, founds: list[Slots]) -> str:
     """Whether the same arguments give something else with another state of the generator."""
 
     def other(*arguments: Any) -> Any:
@@ -54,55 +54,58 @@ def _own_chance(exercise: Any, answer: Any, founds: list[list[Slot]]) -> str:
         return answer(*arguments)
 
     again = run(other, exercise.cases[0], exercise.gives)
-    same = all(close(a.value, b.value) for a, b in zip(again, founds[0], strict=False))
+    same = all(close(slot.value, founds[0][name].value) for name, slot in again.items() if name in founds[0])
     return "" if same else "it comes out different each time, with the same arguments: do you draw noise of your own?"
 
 
 class _Reading:
     """Where an answer differs first, and how."""
 
-    def __init__(self, exercise: Any, founds: list[list[Slot]], rights: list[list[Slot]], search: Search):
+    def __init__(self, exercise: Any, founds: list[Slots], rights: list[Slots], search: Search):
         self.cases, self.founds, self.rights, self.views = exercise.cases, founds, rights, search.views
-        self.several = sum(1 for slot in rights[0] if not slot.is_gradient) > 1
+        self.gives = exercise.gives
+        self.search = search
+
+    def _pairs(self, view: View, among: list[int]) -> list[tuple[Tensor, Tensor]]:
+        return [(view.of(self.founds[n], self.cases[n]), view.of(self.rights[n], self.cases[n])) for n in among]
+
+    def _slot(self, view: View) -> Any:
+        return self.rights[self.search.with_both(view.result)[0]][view.result]
 
     def message(self, *says: str, view: View | None = None, named: bool = False) -> NotYet:
         """The cause first, then one pair of numbers."""
-        count = next((n for n, (f, r) in enumerate(zip(self.founds, self.rights, strict=True)) if len(f) != len(r)), None)
+        count = next((n for n, (f, r) in enumerate(zip(self.founds, self.rights, strict=True)) if f.keys() != r.keys()), None)
         if count is not None:
             return NotYet(": ".join(filter(None, ["; ".join(filter(None, says)), self._calls(count)])), named=named)
         view = view or self.views[0]
-        numbers, formula = self._numbers(view), self.rights[0][view.place].give.formula
-        text = "; ".join(filter(None, says))
-        name = self.rights[0][view.place].name
-        return NotYet(": ".join(filter(None, [text, numbers])), formula and f"{name}: {formula}", named)
+        formula, text = self._slot(view).give.formula, "; ".join(filter(None, says))
+        return NotYet(": ".join(filter(None, [text, self._numbers(view)])), formula and f"{view.result}: {formula}", named)
 
     def named(self, view: View) -> str:
-        name = self.rights[0][view.place].name
-        return f"the factor of {view.term} in {name}" if view.term else name
+        return f"the factor of {view.term} in {view.result}" if view.term else view.result
 
     def in_general(self) -> str:
         """How found and right are related in all cases; an empty text where they are not."""
         if not self.views:
             return ""
-        view = self.views[0]
-        slots = [found[view.place] for found in self.founds]
-        right = [r[view.place] for r in self.rights]
-        if any(f.value is None or f.value.shape != r.value.shape for f, r in zip(slots, right, strict=True)):
+        view, both = self.views[0], self.search.with_both(self.views[0].result)
+        found, right = ({n: runs[n][view.result] for n in both} for runs in (self.founds, self.rights))
+        if any(found[n].value is None or found[n].value.shape != right[n].value.shape for n in both):
             return ""
-        if any((~f.value.isfinite() & r.value.isfinite()).any() for f, r in zip(slots, right, strict=True)):
+        if any((~found[n].value.isfinite() & right[n].value.isfinite()).any() for n in both):
             return ""
-        off = [n for n in range(len(self.cases)) if not agrees(slots[n], right[n], self.cases[n])]
-        pairs = [(view.of(self.founds[n], self.cases[n]), view.of(self.rights[n], self.cases[n])) for n in off]
+        off = [n for n in both if not agrees(found[n], right[n], self.cases[n])]
+        pairs = self._pairs(view, off)
         how = _relation(pairs)
-        give = right[0].give
-        if isinstance(give, Sum) and not view.term and not right[0].is_gradient and not how:
-            if all(float(slots[n].value.abs().max()) == 1 for n in off):
-                return f"{right[0].name} is clipped to −1 … 1"
+        give = right[off[0]].give
+        if isinstance(give, Sum) and not view.term and not right[off[0]].is_gradient and not how:
+            if all(float(found[n].value.abs().max()) == 1 for n in off):
+                return f"{view.result} is clipped to −1 … 1"
             terms = " and ".join(give.formulas)
-            return f"{right[0].name} holds something beside {terms} with one factor each: noise of your own, or a constant?"
+            return f"{view.result} holds something beside {terms} with one factor each: noise of your own, or a constant?"
         text = f"{how} (that is {self.named(view)})" if how else ""
-        fine = [n for n in range(len(self.cases)) if n not in off]
-        if fine and len(fine) < len(self.cases) and (where := self._where(fine[0])):
+        fine = [n for n in both if n not in off]
+        if fine and (where := self._where(fine[0])):
             text += f"{'; ' if text else ''}it is right {where}, but not everywhere"
         entries = [(x - y).abs() > tolerance(y, 1e-4) for x, y in pairs]
         some = entries[0].sum() if entries else 0
@@ -111,15 +114,21 @@ class _Reading:
         return text
 
     def _calls(self, n: int) -> str:
-        times = [len([s for s in slots if s.name.split(", call")[0] == self.rights[n][0].name]) for slots in (self.founds[n], self.rights[n])]  # fmt: skip
-        return f"{self._where(n)} the function that you are given is called {times[0]} times and should be called {times[1]}".strip()
+        for calls in (give for give in self.gives if isinstance(give, Calls)):
+            first = calls.gives[0].name
+            times = [sum(name.split(", call")[0] == first for name in runs[n]) for runs in (self.founds, self.rights)]
+            if times[0] != times[1]:
+                found, right = ("once" if k == 1 else f"{k} times" for k in times)
+                return f"{self._where(n)} {calls.of} is called {found} and should be called {right}".strip()
+        return ""
 
     def _numbers(self, view: View) -> str:
         """One pair of numbers that differ, or of shapes."""
-        n = next(n for n, f in enumerate(self.founds) if not agrees(f[view.place], self.rights[n][view.place], self.cases[n]))
+        both = self.search.with_both(view.result)
+        n = next(n for n in both if not agrees(self.founds[n][view.result], self.rights[n][view.result], self.cases[n]))
         if view.term:
-            n = next((k for k, c in enumerate(self.cases) if not close(view.of(self.founds[k], c), view.of(self.rights[k], c), 1e-3)), n)  # fmt: skip
-        slot, right = self.founds[n][view.place], self.rights[n][view.place]
+            n = next((k for k, (f, r) in zip(both, self._pairs(view, both), strict=True) if not close(f, r, 1e-3)), n)
+        slot, right = self.founds[n][view.result], self.rights[n][view.result]
         name, at = self.named(view), self._where(n) + ", " if self._where(n) else ""
         if slot.value is None and right.is_gradient:
             return (

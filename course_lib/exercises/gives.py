@@ -109,6 +109,9 @@ class Slot:
     is_gradient: bool = False
 
 
+Slots = dict[str, Slot]
+
+
 def normal(seed: int, *shape: int) -> Tensor:
     """Normal numbers in float64, for cases."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -165,13 +168,13 @@ def agrees(found: Slot, right: Slot, case: dict[str, Any]) -> bool:
     return all(((mine[t] - its[t]).abs() <= 1e-3 * its[t].abs() + 3e-6 * largest).all() for t in its)
 
 
-def same(found: list[Slot], right: list[Slot], case: dict[str, Any]) -> bool:
+def same(found: Slots, right: Slots, case: dict[str, Any]) -> bool:
     """Whether all that came out is right."""
-    return len(found) == len(right) and all(agrees(f, r, case) for f, r in zip(found, right, strict=True))
+    return found.keys() == right.keys() and all(agrees(found[name], right[name], case) for name in right)
 
 
-def run(function: Callable, case: dict[str, Any], gives: list[Value | Calls]) -> list[Slot]:
-    """Call with copies of a case and list what comes out; raises NotYet, and whatever the function raises."""
+def run(function: Callable, case: dict[str, Any], gives: list[Value | Calls]) -> Slots:
+    """Call with copies of a case: what comes out, by name. Raises NotYet, and whatever the function raises."""
     tracked = {g.gradient for g in gives if isinstance(g, Value) and g.gradient}
     own = {name: _fresh(value, name in tracked) for name, value in case.items()}
     result = called(function, own)
@@ -181,7 +184,7 @@ def run(function: Callable, case: dict[str, Any], gives: list[Value | Calls]) ->
         slots.append(_slot(give.name, give, value))
         if give.gradient:
             slots.append(_gradient(give, value, own[give.gradient]))
-    return slots
+    return {slot.name: slot for slot in slots}
 
 
 def _results(result: Any, wanted: list[Value]) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from course_lib.exercises.gives import Slot, Sum, agrees, close, run, same, silent
+from course_lib.exercises.gives import Slots, Sum, agrees, close, run, same, silent
 
 MOST = 1200  # mutants that are tried: about a second, and the same verdict on every machine
 NARROW = 2e-5  # how near a mistake's values must come, relative
@@ -20,16 +20,16 @@ TIE = 0.1  # two causes whose costs differ by less are equally likely
 
 @dataclass(frozen=True)
 class View:
-    """A result (by its place), or one term of it."""
+    """A result, or one term of it."""
 
-    place: int
+    result: str
     term: str = ""
 
-    def of(self, slots: list[Slot], case: dict[str, Any]) -> Tensor | None:
+    def of(self, slots: Slots, case: dict[str, Any]) -> Tensor | None:
         """What is to be compared; None where there is none."""
-        if self.place >= len(slots) or slots[self.place].value is None:
+        slot = slots.get(self.result)
+        if slot is None or slot.value is None:
             return None
-        slot = slots[self.place]
         if not self.term:
             return slot.value
         factors = slot.give.factors(slot.value, case)
@@ -48,7 +48,7 @@ class Cause:
 class Search:
     """founds, rights: what came out of answer and solution, case by case."""
 
-    def __init__(self, exercise: Any, founds: list[list[Slot]], rights: list[list[Slot]]):
+    def __init__(self, exercise: Any, founds: list[Slots], rights: list[Slots]):
         self.exercise, self.founds, self.rights = exercise, founds, rights
         self.cases = exercise.cases
         wrong = [not same(f, r, c) for f, r, c in zip(founds, rights, self.cases, strict=True)]
@@ -56,25 +56,24 @@ class Search:
         self.views = list(self._wrong_views())
 
     def _wrong_views(self) -> Iterable[View]:
-        for place in range(min(map(len, self.founds + self.rights))):
-            off = [n for n in self.order if not self._agrees(n, place)]
-            if not off:
-                continue
-            terms = self._wrong_terms(place)
-            yield from terms or [View(place)]
+        for name in {name: None for right in self.rights for name in right}:
+            if not all(agrees(self.founds[n][name], self.rights[n][name], self.cases[n]) for n in self.with_both(name)):
+                yield from self._wrong_terms(name) or [View(name)]
 
-    def _agrees(self, n: int, place: int) -> bool:
-        return agrees(self.founds[n][place], self.rights[n][place], self.cases[n])
+    def with_both(self, name: str) -> list[int]:
+        """The cases in which a result comes out of answer and solution."""
+        return [n for n in range(len(self.cases)) if name in self.founds[n] and name in self.rights[n]]
 
-    def _wrong_terms(self, place: int) -> list[View]:
+    def _wrong_terms(self, name: str) -> list[View]:
         """The terms of a sum whose factors are off; none where the answer is no such sum."""
-        give = self.rights[0][place].give
-        if not isinstance(give, Sum) or self.rights[0][place].is_gradient:
+        slot = self.rights[self.with_both(name)[0]][name]
+        if not isinstance(slot.give, Sum) or slot.is_gradient:
             return []
         views = []
-        for term in give.formulas:
-            view = View(place, term)
-            pairs = [(view.of(self.founds[n], c), view.of(self.rights[n], c)) for n, c in enumerate(self.cases)]
+        for term in slot.give.formulas:
+            view = View(name, term)
+            both = [(self.founds[n], self.rights[n], self.cases[n]) for n in self.with_both(name)]
+            pairs = [(view.of(found, case), view.of(right, case)) for found, right, case in both]
             if any(found is None for found, _ in pairs):
                 return []
             if not all(close(found, right, 1e-3) for found, right in pairs):
@@ -122,16 +121,16 @@ class Search:
         for n in self.order:
             case, found = self.cases[n], self.founds[n]
             slots = run(function, case, self.exercise.gives)
-            rtol = NARROW + found[0].coarse
-            whole = whole and len(slots) == len(found)
-            whole = whole and all(close(a.value, b.value, rtol) for a, b in zip(slots, found, strict=True))
-            alive = [v for v in alive if close(v.of(slots, case), v.of(found, case), rtol) and len(slots) == len(found)]
+            rtol = NARROW + max((slot.coarse for slot in found.values()), default=0.0)
+            whole = whole and slots.keys() == found.keys()
+            whole = whole and all(close(slots[name].value, found[name].value, rtol) for name in found)
+            alive = [v for v in alive if close(v.of(slots, case), v.of(found, case), rtol)]
             if not alive and not whole:
                 return False, []
         return whole, alive
 
     def _telling_as_whole(self) -> bool:
-        return any(self._telling(View(view.place)) for view in self.views)
+        return any(self._telling(View(view.result)) for view in self.views)
 
     def _telling(self, view: View) -> bool:
         """Whether the values say enough to name a cause that nobody declared: not a few whole numbers."""
