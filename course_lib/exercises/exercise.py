@@ -68,7 +68,9 @@ class Exercise:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # an answer may do anything, sys.exit() too
-            return Verdict(True, False, f"your answer stopped with {type(error).__name__}: {error}{_place(error, answer)}")
+            return Verdict(
+                True, False, f"your answer stopped with {type(error).__name__}: {error}{_place(error, answer)}"
+            )
         return Verdict(True, True)
 
     def passes(self, answer: Callable) -> bool:
@@ -76,7 +78,9 @@ class Exercise:
         try:
             if self.check:
                 return not self.check(self._guarded(answer))
-            return all(same(run(answer, c, self.gives), right, c) for c, right in zip(self.cases, self.rights, strict=True))
+            return all(
+                same(run(answer, c, self.gives), right, c) for c, right in zip(self.cases, self.rights, strict=True)
+            )
         except Exception:
             return False
 
@@ -172,4 +176,6 @@ def _place(error: BaseException, answer: Any) -> str:
     lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
     if lines and lines[-1].line:
         return f" in your line {lines[-1].line!r}"
-    return ": does your answer return what the exercise asks for?" if isinstance(error, TypeError | AttributeError) else ""
+    return (
+        ": does your answer return what the exercise asks for?" if isinstance(error, TypeError | AttributeError) else ""
+    )

@@ -9,9 +9,17 @@ from torch import Tensor
 from course_lib.exercises.gives import Calls, NotYet, Slots, Sum, agrees, close, run, tolerance
 from course_lib.exercises.search import Cause, Search, View
 
-FACTORS = {-1: "its sign is turned", 2: "it is twice too large", 0.5: "it is half of it", 4: "it is four times too large",
-           math.log(2): "it is log 2 times too large: nats and bits?", 1 / math.log(2): "it is 1 / log 2 times too large: nats and bits?",
-           0.25: "it is a quarter of it", math.sqrt(2): "it is √2 times too large", math.sqrt(0.5): "it is 1/√2 of it"}  # fmt: skip
+FACTORS = {
+    -1: "its sign is turned",
+    2: "it is twice too large",
+    0.5: "it is half of it",
+    4: "it is four times too large",
+    0.25: "it is a quarter of it",
+    math.log(2): "it is log 2 times too large: nats and bits?",
+    1 / math.log(2): "it is 1 / log 2 times too large: nats and bits?",
+    math.sqrt(2): "it is √2 times too large",
+    math.sqrt(0.5): "it is 1/√2 of it",
+}
 RELATIONS = {
     "it is squared": torch.square,
     "it is the square root of it": torch.sqrt,
@@ -35,10 +43,16 @@ def problem(exercise: Any, answer: Any, founds: list[Slots], rights: list[Slots]
     causes = search.causes()
     if causes and causes[0].view is None:
         slips = [c.says for c in causes if c.declared]
-        says = slips[0] if slips else "these are the values that come out where " + ", or where ".join(c.says for c in causes)
+        says = (
+            slips[0]
+            if slips
+            else "these are the values that come out where " + ", or where ".join(c.says for c in causes)
+        )
         return reading.message(says, named=True)
     if causes:
-        return reading.message(*[_clause(c, reading.named(c.view)) for c in causes[:2]], view=causes[0].view, named=True)
+        return reading.message(
+            *[_clause(c, reading.named(c.view)) for c in causes[:2]], view=causes[0].view, named=True
+        )
     return reading.message(_own_chance(exercise, answer, founds) or reading.in_general())
 
 
@@ -74,12 +88,16 @@ class _Reading:
 
     def message(self, *says: str, view: View | None = None, named: bool = False) -> NotYet:
         """The cause first, then one pair of numbers."""
-        count = next((n for n, (f, r) in enumerate(zip(self.founds, self.rights, strict=True)) if f.keys() != r.keys()), None)
+        count = next(
+            (n for n, (f, r) in enumerate(zip(self.founds, self.rights, strict=True)) if f.keys() != r.keys()), None
+        )
         if count is not None:
             return NotYet(": ".join(filter(None, ["; ".join(filter(None, says)), self._calls(count)])), named=named)
         view = view or self.views[0]
         formula, text = self._slot(view).give.formula, "; ".join(filter(None, says))
-        return NotYet(": ".join(filter(None, [text, self._numbers(view)])), formula and f"{view.result}: {formula}", named)
+        return NotYet(
+            ": ".join(filter(None, [text, self._numbers(view)])), formula and f"{view.result}: {formula}", named
+        )
 
     def named(self, view: View) -> str:
         return f"the factor of {view.term} in {view.result}" if view.term else view.result
@@ -102,7 +120,9 @@ class _Reading:
             if all(float(found[n].value.abs().max()) == 1 for n in off):
                 return f"{view.result} is clipped to −1 … 1"
             terms = " and ".join(give.formulas)
-            return f"{view.result} holds something beside {terms} with one factor each: noise of your own, or a constant?"
+            return (
+                f"{view.result} holds something beside {terms} with one factor each: noise of your own, or a constant?"
+            )
         text = f"{how} (that is {self.named(view)})" if how else ""
         fine = [n for n in both if n not in off]
         if fine and (where := self._where(fine[0])):
@@ -143,7 +163,9 @@ class _Reading:
         bad = ~slot.value.isfinite() & right.value.isfinite()
         if bad.any():
             part = "" if bad.all() else f" in {int(bad.sum())} of {bad.numel()} entries"
-            return f"{at}{name} is NaN or infinite{part}: a root or logarithm of something negative, or a division by 0?"
+            return (
+                f"{at}{name} is NaN or infinite{part}: a root or logarithm of something negative, or a division by 0?"
+            )
         found, wanted = view.of(self.founds[n], self.cases[n]), view.of(self.rights[n], self.cases[n])
         if found is None or wanted is None:
             found, wanted = slot.value, right.value
@@ -159,7 +181,11 @@ class _Reading:
 
     def _where(self, n: int) -> str:
         """The numbers of a case that its arguments hold: at t = 300, s = 200; those that never vary are left out."""
-        numbers = [{k: float(v) for k, v in case.items() if isinstance(v, int | float) or getattr(v, "ndim", 1) == 0} for case in self.cases]  # fmt: skip
+
+        def plain(case: dict[str, Any]) -> dict[str, float]:
+            return {k: float(v) for k, v in case.items() if isinstance(v, int | float) or getattr(v, "ndim", 1) == 0}
+
+        numbers = list(map(plain, self.cases))
         varied = {k: v for k, v in numbers[n].items() if len({other.get(k) for other in numbers}) > 1}
         return f"at {', '.join(f'{k} = {v:.6g}' for k, v in varied.items())}" if varied else ""
 
@@ -195,7 +221,9 @@ def _relation(pairs: list[tuple[Tensor, Tensor]]) -> str:
     for text, f in RELATIONS.items():
         if len(x) > 2 and all(close(p, f(q)) for p, q in pairs):
             return text
-    if len(x) > 2 and all(p.numel() > 2 and close(p.flatten().sort().values, q.flatten().sort().values) for p, q in pairs):
+    if len(x) > 2 and all(
+        p.numel() > 2 and close(p.flatten().sort().values, q.flatten().sort().values) for p, q in pairs
+    ):
         return "the numbers are right, in another order"
     return ""
 
@@ -211,9 +239,12 @@ def _of_shape(x: Tensor, y: Tensor) -> str:
         for end, rest in (("last", longer[:-1]), ("first", longer[1:])):
             if close(rest, shorter):
                 return f": the {end} entry is {what}"
-    for name, big, small, says in (("sum", y, x, "too many"), ("mean", y, x, "too many"), ("sum", x, y, "missing"), ("mean", x, y, "missing")):  # fmt: skip
-        for axes in [tuple(range(big.ndim)), *((i,) for i in range(big.ndim)), tuple(range(1, big.ndim))]:
-            if axes and close(getattr(big, name)(axes), small):
-                over = "everything" if len(axes) == big.ndim > 1 else "all axes but the first" if len(axes) > 1 else f"axis {axes[0]}"  # fmt: skip
-                return f": a {name} over {over} is {says}"
+    for name in ("sum", "mean"):
+        for big, small, says in ((y, x, "too many"), (x, y, "missing")):
+            for axes in [tuple(range(big.ndim)), *((i,) for i in range(big.ndim)), tuple(range(1, big.ndim))]:
+                if axes and close(getattr(big, name)(axes), small):
+                    over = (
+                        f"axis {axes[0]}" if len(axes) == 1 else "everything" if 0 in axes else "all axes but the first"
+                    )
+                    return f": a {name} over {over} is {says}"
     return ""

@@ -26,7 +26,9 @@ class Statement:
 
 def lessons() -> list[str]:
     """The numbers of the lessons that have exercises, such as "06" and "07b"."""
-    return sorted({p.stem.split("_")[0] for p in CONTENT.glob("[0-9]*_*.py")} | {p.stem[7:] for p in OLD.glob("lesson_*.py")})
+    return sorted(
+        {p.stem.split("_")[0] for p in CONTENT.glob("[0-9]*_*.py")} | {p.stem[7:] for p in OLD.glob("lesson_*.py")}
+    )
 
 
 def exercise_named(name: str) -> Any:

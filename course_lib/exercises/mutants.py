@@ -16,8 +16,8 @@ from course_lib.exercises.gives import Spy
 from course_lib.exercises.rules import ALIKE, ANYWHERE, CONFUSED, RESULT, SYMBOLS
 
 SHORT = 4  # names and numbers in an expression that is short
-COUNTING = "reshape view sum mean var std softmax flatten transpose cumsum cumprod unsqueeze permute".split()
-IMPURE = "rand randn randint requires_grad_ grad".split()
+COUNTING = set("reshape view sum mean var std softmax flatten transpose cumsum cumprod unsqueeze permute".split())  # noqa: SIM905
+IMPURE = {"rand", "randn", "randint", "requires_grad_", "grad"}
 
 
 def _elementwise(name: str) -> Callable:
@@ -25,9 +25,8 @@ def _elementwise(name: str) -> Callable:
     return lambda x: f(x if torch.is_tensor(x) else torch.as_tensor(x, dtype=torch.float64))
 
 
-HELPERS: dict[str, Callable] = {
-    name: _elementwise(name) for name in "sqrt log log2 log10 log1p exp sin cos abs tanh ndtr log_ndtr".split()
-} | {"where": torch.where, "round": round}
+MATHS = ("sqrt", "log", "log2", "log10", "log1p", "exp", "sin", "cos", "abs", "tanh", "ndtr", "log_ndtr")
+HELPERS: dict[str, Callable] = {name: _elementwise(name) for name in MATHS} | {"where": torch.where, "round": round}
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,9 @@ def shown(node: ast.expr) -> str:
         kinds = {ast.Div: "a fraction", ast.Mult: "the term", ast.Add: "a sum", ast.Sub: "a difference"}
         called = getattr(getattr(node, "func", None), "id", "")
         what = kinds.get(type(getattr(node, "op", None)), {"sqrt": "a root"}.get(called, "something"))
-        atoms = dict.fromkeys(shown(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Subscript) and n is not node)
+        atoms = dict.fromkeys(
+            shown(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Subscript) and n is not node
+        )
         words = [a for a in atoms if a not in HELPERS and a not in SYMBOLS.values() and len(a) < 12]
         return f"{what} {'with' if what == 'the term' else 'of'} {words[0]}" if words else what
     text = ast.unparse(node).replace(".reshape(-1, 1, 1, 1)", "")
@@ -87,7 +88,9 @@ def shown(node: ast.expr) -> str:
 
 def _table(text: str) -> list[tuple[ast.expr, ast.expr, float, str]]:
     rows = [row.split("|") for row in text.strip().splitlines()]
-    return [(_expression(a), _expression(b), float(c) + i / 1000, says.strip()) for i, (a, b, c, says) in enumerate(rows)]
+    return [
+        (_expression(a), _expression(b), float(c) + i / 1000, says.strip()) for i, (a, b, c, says) in enumerate(rows)
+    ]
 
 
 _RULES, _RESULT = _table(ANYWHERE), _table(RESULT)
@@ -210,7 +213,7 @@ def _rewrites(node: ast.expr, counts: bool, kinds: dict, names: set) -> Iterator
     """What may stand in the place of one expression: cost, what to say, make; and the rule, if it may hold everywhere."""
     if counts and type(getattr(node, "value", None)) is int:
         for new in (node.value - 1, node.value + 1):
-            yield 0.4, f"{new} stands for {node.value}", lambda n, new=new: ast.Constant(new), ""
+            yield 0.4, f"{new} stands for {node.value}", _always(ast.Constant(new)), ""
     elif counts and isinstance(node, ast.Name | ast.BinOp):
         for new in ("A - 1", "A + 1"):
             for edit in _by_rule(node, _expression("A"), _expression(new), 0.4, "{wrong} stands for {right}"):
@@ -231,10 +234,10 @@ def _rewrites(node: ast.expr, counts: bool, kinds: dict, names: set) -> Iterator
             if other != node.id and kinds[other] == kind:
                 for cost, text in [(0.2, other)] + [(0.6, f"{other} - 1")] * (counts and kind == "number"):
                     new = _expression(text)
-                    yield cost, f"{shown(new)} stands for {shown(node)}", lambda n, new=new: new, ""
+                    yield cost, f"{shown(new)} stands for {shown(node)}", _always(new), ""
     if isinstance(node, ast.Constant) and type(node.value) in (int, float) and not counts:
         for new in sorted({node.value + 1, node.value - 1, 2 * node.value, node.value / 2} - {node.value}):
-            yield 1.8, f"{new:g} stands for {node.value:g}", lambda n, new=new: ast.Constant(new), ""
+            yield 1.8, f"{new:g} stands for {node.value:g}", _always(ast.Constant(new)), ""
     if isinstance(node, ast.Call):
         for edit in _of_call(node):
             yield *edit, ""
@@ -272,7 +275,10 @@ def _of_call(node: ast.Call) -> Iterator[tuple[float, str, Callable]]:
 
             yield 0.3, f"{other} stands for {name}", similar
     for i, keyword in enumerate(node.keywords):
-        without = lambda n, i=i: ast.Call(n.func, n.args, n.keywords[:i] + n.keywords[i + 1 :])
+
+        def without(n, i=i):
+            return ast.Call(n.func, n.args, n.keywords[:i] + n.keywords[i + 1 :])
+
         yield 0.3, f"{ast.unparse(keyword)} is missing in {name}(…)", without
     for i, j in itertools.combinations(range(len(args) if name not in COUNTING else 0), 2):
 
@@ -293,13 +299,12 @@ def _of_statements(tree: ast.FunctionDef) -> Iterator[tuple[float, str, frozense
             if not isinstance(statement, ast.Return) and len(body) > 1:
                 changes.append((0.5, f"the step for `{line}` is missing", lambda b, i=i: b[:i] + b[i + 1 :]))
                 if i:
-                    swapped = lambda b, i=i: [*b[: i - 1], b[i], b[i - 1], *b[i + 1 :]]
-                    changes.append((0.2, f"the step for `{line}` comes too early", swapped))
+                    early = f"the step for `{line}` comes too early"
+                    changes.append((0.2, early, lambda b, i=i: [*b[: i - 1], b[i], b[i - 1], *b[i + 1 :]]))
             elif i and isinstance(body[i - 1], ast.For):
                 changes.append((0.2, "`return` stands inside the loop", _into_loop))
             for cost, says, change in changes:
-                make = lambda n, c=change: type(n)(**{**dict(ast.iter_fields(n)), "body": c(n.body)})
-                yield cost, says, frozenset([id(node)]), make
+                yield cost, says, frozenset([id(node)]), lambda n, c=change: _with_body(n, c(n.body))
             if isinstance(statement, ast.Return):
                 results = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
                 for result, (right, wrong, cost, says) in itertools.product(results, _RESULT):
@@ -309,4 +314,12 @@ def _of_statements(tree: ast.FunctionDef) -> Iterator[tuple[float, str, frozense
 
 def _into_loop(body: list[ast.stmt]) -> list[ast.stmt]:
     loop = body[-2]
-    return [*body[:-2], type(loop)(**{**dict(ast.iter_fields(loop)), "body": [*loop.body, body[-1]]})]
+    return [*body[:-2], _with_body(loop, [*loop.body, body[-1]])]
+
+
+def _with_body(node: ast.stmt, body: list[ast.stmt]) -> ast.stmt:
+    return type(node)(**{**dict(ast.iter_fields(node)), "body": body})
+
+
+def _always(new: ast.expr) -> Callable:
+    return lambda _: new

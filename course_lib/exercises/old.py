@@ -1,4 +1,4 @@
-"""The earlier form of an exercise, for the lessons that are not declared yet: a check that says what is wrong in the student's terms, hints, and plausible wrong answers.
+"""The earlier form of an exercise, until lessons 07 to 09 are declared as well: a check, and plausible wrong answers.
 
     jump = Exercise("06.2", "Jump from x_0 to x_t in one step", minutes=10, hints=["…"])
 
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from course_lib.exercises.exercise import REGISTRY, Verdict, is_stub
 from course_lib.exercises.gives import NotYet, as_numbers
+
 
 class Exercise:
     """One exercise of a lesson; it enters itself into the registry by its name, such as "06.2"."""

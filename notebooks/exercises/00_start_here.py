@@ -49,8 +49,10 @@ Exercise(
     cases=[{"x0": normal(1, 53), "eps": normal(2, 53), "signal": signal} for signal in (0.8, 0.3, 0.55)],
     gives=[Sum("the mixture", x0="signal", eps="√(1 − signal²)")],
     slips={
-        "the two factors add up to 1 as they are; it is their squares that should": "return signal * x0 + (1 - signal) * eps",
-        "that is the noise's variance; what multiplies a sample is its standard deviation": "(1 - signal**2) ** 0.5 -> 1 - signal**2",
+        "the two factors add up to 1 as they are; it is their squares that should":
+            "return signal * x0 + (1 - signal) * eps",
+        "that is the noise's variance; what multiplies a sample is its standard deviation":
+            "(1 - signal**2) ** 0.5 -> 1 - signal**2",
         "noise at full strength makes the variance larger than 1": "return signal * x0 + eps",
         "the variance of signal · x0 is not signal; multiplying by a number multiplies the variance by its square":
             "signal**2 -> signal",
@@ -83,11 +85,14 @@ Exercise(
         "eps has to be scaled before it is subtracted": "return (x_t - eps) / signal",
         "eps is not scaled, and the image not made stronger": "return x_t - eps",
         "the noise is added once more": "A - B -> A + B",
-        "the noise's variance; what multiplied eps in 00.2 was its standard deviation": "(1 - signal**2) ** 0.5 -> 1 - signal**2",
-        "eps had another factor in 00.2: one whose square adds up to 1 with signal²": "(1 - signal**2) ** 0.5 -> (1 - signal)",
+        "the noise's variance; what multiplied eps in 00.2 was its standard deviation":
+            "(1 - signal**2) ** 0.5 -> 1 - signal**2",
+        "eps had another factor in 00.2: one whose square adds up to 1 with signal²":
+            "(1 - signal**2) ** 0.5 -> (1 - signal)",
         "the image gets weaker still: signal multiplies": "A / signal -> A * signal",
         "divided by the noise's strength; x0 was multiplied by signal": "A / signal -> A / (1 - signal**2) ** 0.5",
-        "that is 00.2 again, mixing; here the mixture is to be taken apart": "return signal * x_t + (1 - signal**2) ** 0.5 * eps",
+        "that is 00.2 again, mixing; here the mixture is to be taken apart":
+            "return signal * x_t + (1 - signal**2) ** 0.5 * eps",
         "the noise is not taken out": "return x_t / signal",
         "x_t and eps are exchanged": "x_t <-> eps",
     },
@@ -109,10 +114,12 @@ Exercise(
     cases=[{"x0": uniform(seed, n, 1, 8, 8) ** 3 - 0.2} for seed, n in ((5, 31), (6, 20))],
     gives=[Value("the picture", "the mean over all digits, each pixel by itself")],
     slips={
-        "the median makes the mean absolute difference smallest, not the squared one": "x0.mean(0) -> x0.median(0).values",
+        "the median makes the mean absolute difference smallest, not the squared one":
+            "x0.mean(0) -> x0.median(0).values",
         "that is one number for all pixels; the guess should be a picture": "x0.mean(0) -> x0.mean()",
         "all pixels are alike; each pixel has a best guess of its own": "return x0.mean().expand(x0.shape[1:])",
-        "that is one number for each digit; the guess is one picture, made before the digit is known": "return x0.mean((1, 2, 3))",
+        "that is one number for each digit; the guess is one picture, made before the digit is known":
+            "return x0.mean((1, 2, 3))",
         "an empty grey picture; the digits are not grey everywhere": "return torch.zeros_like(x0[0])",
         "that is one of the digits": "return x0[0]",
         "the digit nearest to the best guess; the guess need not be a digit":

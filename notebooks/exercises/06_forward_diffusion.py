@@ -28,13 +28,16 @@ Exercise(
     gives=[Value("the time", "the first t with ᾱ_t < ½")],
     slips={
         "the last time before it": "return int((alpha_bar < 0.5).int().argmax()) - 1",
-        "one step late: ᾱ has T + 1 entries, so an index is t itself": "return int((alpha_bar < 0.5).int().argmax()) + 1",
+        "one step late: ᾱ has T + 1 entries, so an index is t itself":
+            "return int((alpha_bar < 0.5).int().argmax()) + 1",
         "the number of times after it, not the first of them": "return int((alpha_bar < 0.5).sum())",
         "√ᾱ is compared, the signal's factor; a ratio of powers compares ᾱ": "alpha_bar -> alpha_bar.sqrt()",
-        "√ᾱ and √(1 − ᾱ) below what? The variances are compared, signal with noise": "alpha_bar < 0.5 -> (1 - alpha_bar).sqrt() > 0.5",
+        "√ᾱ and √(1 − ᾱ) below what? The variances are compared, signal with noise":
+            "alpha_bar < 0.5 -> (1 - alpha_bar).sqrt() > 0.5",
         "the SNR at that time, where the time itself was asked for":
             "t = int((alpha_bar < 0.5).int().argmax())\nreturn alpha_bar[t] / (1 - alpha_bar[t])",
-        "ᾱ at that time, where the time itself was asked for": "return alpha_bar[int((alpha_bar < 0.5).int().argmax())]",
+        "ᾱ at that time, where the time itself was asked for":
+            "return alpha_bar[int((alpha_bar < 0.5).int().argmax())]",
         "t / T, a share of the way; the time t itself was asked for":
             "return int((alpha_bar < 0.5).int().argmax()) / (len(alpha_bar) - 1)",
         "the middle of the chain, whatever the schedule": "return len(alpha_bar) // 2",
@@ -68,7 +71,8 @@ Exercise(
         "that is one step's α_t, not the product of all": "alpha_bar[t] -> alpha_bar[t] / alpha_bar[t - 1]",
         "ᾱ_t is a product already; it is multiplied up once more": "alpha_bar[t] -> alpha_bar.cumprod(0)[t]",
         "the linear schedule's; use the table that your function is given": "alpha_bar[t] -> LINEAR.alpha_bar[t]",
-        "the noise's variance; what multiplies eps is a standard deviation": "(1 - alpha_bar[t]).sqrt() -> (1 - alpha_bar[t])",
+        "the noise's variance; what multiplies eps is a standard deviation":
+            "(1 - alpha_bar[t]).sqrt() -> (1 - alpha_bar[t])",
         "the two factors add up to 1 as they are; it is their squares that do":
             "(1 - alpha_bar[t]).sqrt() -> (1 - alpha_bar[t].sqrt())",
         "noise at full strength: a pixel's variance grows": "(1 - alpha_bar[t]).sqrt() * eps -> eps",
@@ -100,9 +104,12 @@ Exercise(
     gives=[Sum("x_t", x_s="√(ᾱ_t / ᾱ_s)", eps="√(1 − ᾱ_t / ᾱ_s)")],
     slips={
         "that is a jump from 0, but x_s has lost some signal already": "alpha_bar[t] / alpha_bar[s] -> alpha_bar[t]",
-        "all the noise of a jump from 0, but x_s holds some of it already": "(1 - alpha).sqrt() -> (1 - alpha_bar[t]).sqrt()",
-        "the factor for a jump from 0, but x_s has lost some of the signal already": "alpha.sqrt() -> alpha_bar[t].sqrt()",
-        "a difference of variances, but the old noise shrinks on the way": "(1 - alpha).sqrt() -> (alpha_bar[s] - alpha_bar[t]).sqrt()",
+        "all the noise of a jump from 0, but x_s holds some of it already":
+            "(1 - alpha).sqrt() -> (1 - alpha_bar[t]).sqrt()",
+        "the factor for a jump from 0, but x_s has lost some of the signal already":
+            "alpha.sqrt() -> alpha_bar[t].sqrt()",
+        "a difference of variances, but the old noise shrinks on the way":
+            "(1 - alpha).sqrt() -> (alpha_bar[s] - alpha_bar[t]).sqrt()",
         "a difference of deviations: it is variances that add":
             "(1 - alpha).sqrt() -> (1 - alpha_bar[t]).sqrt() - (1 - alpha_bar[s]).sqrt()",
         "a quotient of two noises; the new noise is what is missing to variance 1":
@@ -182,12 +189,15 @@ Exercise(
         "the sign of the logarithm is turned": "A - torch.log1p(-alpha_bar_T) -> A + torch.log1p(-alpha_bar_T)",
         "the mean of x_T is forgotten: it is not 0": "alpha_bar_T * x0**2 -> 0 * x0",
         "x_0 is not squared, but the mean of x_T is to be squared whole": "x0**2 -> x0",
-        "the mean's factor is not squared; in m² it is squared as x_0 is": "alpha_bar_T * x0**2 -> alpha_bar_T.sqrt() * x0**2",
+        "the mean's factor is not squared; in m² it is squared as x_0 is":
+            "alpha_bar_T * x0**2 -> alpha_bar_T.sqrt() * x0**2",
         "ᾱ_T x_0 is taken for the mean of x_T; it has a root": "alpha_bar_T * x0**2 -> alpha_bar_T**2 * x0**2",
         "a standard deviation stands for the variance of x_T":
-            "v = (1 - alpha_bar_T).sqrt()\nkl = 0.5 * (v + alpha_bar_T * x0**2 - 1 - v.log())\nreturn kl.flatten(1).sum(1) / math.log(2)",
+            "v = (1 - alpha_bar_T).sqrt()\nkl = 0.5 * (v + alpha_bar_T * x0**2 - 1 - v.log())\n"
+            "return kl.flatten(1).sum(1) / math.log(2)",
         "the KL the other way round: its first argument is q(x_T | x_0)":
-            "v = 1 - alpha_bar_T\nkl = 0.5 * ((1 + alpha_bar_T * x0**2) / v - 1 + v.log())\nreturn kl.flatten(1).sum(1) / math.log(2)",
+            "v = 1 - alpha_bar_T\nkl = 0.5 * ((1 + alpha_bar_T * x0**2) / v - 1 + v.log())\n"
+            "return kl.flatten(1).sum(1) / math.log(2)",
         "the logarithm counts once for an image; each of its entries has one":
             "a = alpha_bar_T\nreturn 0.5 * ((a * (x0**2 - 1)).flatten(1).sum(1) - torch.log1p(-a)) / math.log(2)",
         "the 1 of the KL is forgotten": "A - alpha_bar_T -> A + 1 - alpha_bar_T",
@@ -261,8 +271,10 @@ Exercise(
         "√ᾱ_T reaches the goal": "A > goal -> A > goal**2",
         "your betas begin at 0, not": "torch.linspace(first, A, B, dtype=I) -> torch.linspace(0, A, B, dtype=I)",
         "your betas begin at 0.0001": "torch.linspace(first, A, B, dtype=I) -> torch.linspace(1e-4, A, B, dtype=I)",
-        "is your list of betas 101 long": "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T + 1, dtype=I)",
-        "is your list of betas 99 long": "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T - 1, dtype=I)",
+        "is your list of betas 101 long":
+            "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T + 1, dtype=I)",
+        "is your list of betas 99 long":
+            "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T - 1, dtype=I)",
         "exp(−Σβ) reaches the goal": "return -2 * math.log(goal) / T - first",
         "your search ended at its bound: is it wide enough, and does it go the right way": "A > goal -> A < goal",
         "the search stopped too soon": "range(60) -> range(8)",
@@ -307,7 +319,8 @@ Exercise(
         "β of the step before, but the step from t − 1 to t has β_t": "beta[t] -> beta[t - 1]",
         "x_t and x_0 are exchanged": "x_t <-> x0",
         "√ᾱ as for Gaussians: probabilities mix linearly": "alpha_bar[t - 1] -> alpha_bar[t - 1].sqrt()",
-        "the fresh coin is forgotten: with probability 1 − ᾱ it shows 0 or 1 alike": "A + (1 - alpha_bar[t - 1]) / 2 -> A",
+        "the fresh coin is forgotten: with probability 1 − ᾱ it shows 0 or 1 alike":
+            "A + (1 - alpha_bar[t - 1]) / 2 -> A",
         "a fresh coin shows 1 only half of the time": "(1 - alpha_bar[t - 1]) / 2 -> (1 - alpha_bar[t - 1])",
         "the mean of a Gaussian; a bit takes Bayes' rule on two cases":
             "a, b = alpha_bar[t], alpha_bar[t - 1]\n"

@@ -61,7 +61,9 @@ def image_by_image(net, x0, t, eps, alpha_bar):
     return total / len(x0)
 
 
-@pytest.mark.parametrize("answer", [in_halves, image_by_image, lambda n, x, t, e, a: ddpm_loss(n, x.float(), t, e.float(), a)])
+@pytest.mark.parametrize(
+    "answer", [in_halves, image_by_image, lambda n, x, t, e, a: ddpm_loss(n, x.float(), t, e.float(), a)]
+)
 def test_net_may_be_asked_in_parts_by_name_and_in_float32(answer):
     assert LOSS.examine(answer).right, LOSS.examine(answer).message
 
@@ -187,7 +189,10 @@ def test_a_gradient_with_respect_to_an_argument_is_compared():
     exercise = Exercise("99.4", through, cases=[{"x": normal(1, 7), "w": normal(2, 7)}], gives=[Value("y", gradient="w")], slips={}, hints=["-"])  # fmt: skip
     assert exercise.examine(through).right
     assert "no gradient" in exercise.examine(lambda x, w: (w.detach() * x).sin()).message
-    stopped = lambda x, w: (w * x).sin() + (w - w.detach())
+
+    def stopped(x, w):
+        return (w * x).sin() + (w - w.detach())
+
     assert "the gradient of y with respect to w" in exercise.examine(stopped).message
 
 
@@ -221,7 +226,10 @@ def asserts(candidate):
 def test_a_student_s_check_must_accept_what_is_right_and_refuse_what_is_wrong():
     assert JUDGE.examine(keeps_variance).right and JUDGE.examine(asserts).right
     assert "refuses" in JUDGE.examine(lambda candidate: False).message
-    assert "accepts a wrong function (and 1 of 2 others): noise at full strength" in JUDGE.examine(lambda candidate: True).message
+    assert (
+        "accepts a wrong function (and 1 of 2 others): noise at full strength"
+        in JUDGE.examine(lambda candidate: True).message
+    )
     assert "nothing" in JUDGE.examine(lambda candidate: print(end="")).message
 
 
@@ -247,7 +255,9 @@ def test_an_exercise_needs_cases_or_a_check():
 
 
 # ---------------------------------------------------------------------------------------------------------- comparing
-@pytest.mark.parametrize(("a", "b"), [(0.2273, 0.22730000001), (1.0, 1.0 + 1e-15), (-1.426, -1.4260001), (1e-30, 2e-30)])
+@pytest.mark.parametrize(
+    ("a", "b"), [(0.2273, 0.22730000001), (1.0, 1.0 + 1e-15), (-1.426, -1.4260001), (1e-30, 2e-30)]
+)
 def test_two_different_numbers_are_never_shown_alike(a, b):
     assert len(set(apart(a, b))) == 2
 

@@ -81,7 +81,11 @@ def test_the_stub_in_the_notebook_is_not_attempted_and_is_checked(exercise):
 
 
 def test_the_solution_has_the_name_and_the_arguments_of_the_stub(declared):
-    stub = re.search(rf"^(def \w+\(.*\):)\n    # your code\n    \.\.\.\n*check\(\"{declared.name}\"", SOURCES[declared.name.partition(".")[0]], re.MULTILINE)
+    stub = re.search(
+        rf"^(def \w+\(.*\):)\n    # your code\n    \.\.\.\n*check\(\"{declared.name}\"",
+        SOURCES[declared.name.partition(".")[0]],
+        re.MULTILINE,
+    )
     assert declared.source().splitlines()[0] == stub[1]
     assert all(list(case) == re.findall(r"\w+", stub[1].partition("(")[2]) for case in declared.cases)
 
