@@ -1,173 +1,162 @@
-"""An exercise: a solution, a check that says what is wrong in the student's terms, hints, and plausible wrong answers.
+"""An exercise: a solution, the cases it is tried on, what comes out, and slips, edits of the solution with a sentence.
 
-    jump = Exercise("06.2", "Jump from x_0 to x_t in one step", minutes=10, hints=["…"])
+    Exercise("06.2", q_sample, cases=[…], gives=[Sum("x_t", x0="√ᾱ_t", eps="√(1 − ᾱ_t)")], hints=[…],
+             slips={"that is α_t of this one step, not the product of all": "alpha_bar[t] -> alpha_bar[t] / alpha_bar[t - 1]"})
 
-    @jump.solution
-    def q_sample(x0, t, eps, alpha_bar): ...
-
-    @jump.check
-    def _(q_sample): jump.require(…); jump.require_close(…)
-
-    @jump.wrong("forgets the square root")
-    def _(x0, t, eps, alpha_bar): ...
-
-The tests hold that the solution passes, the stub is not attempted, and each wrong answer has a message of its own.
+A check runs answer and solution on the same cases. A slip is the explanation of a wrong answer and a wrong answer of the
+tests at once. How to write one: notebooks/exercises/README.md.
 """
 
 import dis
+import functools
 import inspect
-import textwrap
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+from course_lib.exercises.gives import Calls, NotYet, Value, called, run, same
 
-REGISTRY: dict[str, "Exercise"] = {}
-
-
-class NotYet(Exception):
-    """What is wrong with an answer, in the student's terms."""
+REGISTRY: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """attempted: not the stub any more. right: the check passed. message: what is wrong, empty where nothing is."""
+    """attempted: not the stub any more. right: the check passed. message: what is wrong; named: it names
+    the mistake. formula: what may be told later.
+    """
 
     attempted: bool
     right: bool
     message: str = ""
+    formula: str = ""
+    named: bool = False
 
 
 class Exercise:
-    """One exercise of a lesson; it enters itself into the registry by its name, such as "06.2"."""
+    """One exercise; it enters itself into the registry by its name, such as "06.2".
 
-    def __init__(self, name: str, title: str, minutes: int, hints: list[str]):
-        self.name, self.title, self.minutes, self.hints = name, title, minutes, hints
-        self.wrong_answers: dict[str, Any] = {}
-        self._solution: Any = None
-        self._check: Callable[[Any], None] | None = None
-        REGISTRY[name] = self
+    cases: arguments by name, in the order of the solution's. slips: sentence → an edit (see edits.slip). check: for what
+    no comparison of values can tell; it takes the answer, and returns what is wrong ("" if nothing) or raises NotYet.
+    """
 
-    def solution(self, answer: Any) -> Any:
-        """Decorate the reference solution."""
-        self._solution = answer
-        return answer
-
-    def check(self, check: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Decorate the check: it takes the answer, and tells by `require` what is wrong."""
-        self._check = check
-        return check
-
-    def wrong(self, how: str) -> Callable[[Any], Any]:
-        """Decorate a plausible wrong answer; `how` says what is wrong with it."""
-
-        def keep(answer: Any) -> Any:
-            self.wrong_answers[how] = answer
-            return answer
-
-        return keep
-
-    def require(self, holds: bool | Tensor, message: str) -> None:
-        """Stop the check with this message where something does not hold."""
-        if not holds:
-            raise NotYet(message)
-
-    def require_close(
+    def __init__(
         self,
-        found: Tensor | float,
-        expected: Tensor | float,
-        what: str,
-        formula: str,
-        mistakes: Mapping[str, Tensor | float] | None = None,
-        rtol: float = 1e-4,
-    ) -> None:
-        """found must be `formula` = expected; where it is what a known mistake gives, the message says so."""
-        found, expected = as_numbers(found), torch.as_tensor(expected).double()
-        self.require(found is not None, f"{what} should be a number or a tensor")
-        self.require(
-            found.shape == expected.shape,
-            f"{what} has the shape {tuple(found.shape)} and should have {tuple(expected.shape)}",
-        )
-        self.require(found.isfinite().all(), f"{what} is NaN or infinite: is something divided by 0?")
-        if torch.allclose(found, expected, rtol=rtol, atol=1e-9):
-            return
-        cause = next(
-            (
-                f": {mistake}"
-                for mistake, value in (mistakes or {}).items()
-                if torch.allclose(found, torch.as_tensor(value).double().expand_as(found), rtol=rtol, atol=1e-9)
-            ),
-            "",
-        )
-        raise NotYet(f"{what} is {_shown(found, expected)} and should be {formula} = {_shown(expected, found)}{cause}")
-
-    def mixture(self, found: Any, x: Tensor, eps: Tensor, of: str) -> tuple[Tensor, Tensor]:
-        """The two numbers with which an answer is (first) x + (second) eps, as it must be; `of` names x in messages."""
-        found = as_numbers(found)
-        self.require(found is not None, "the answer should be a tensor")
-        self.require(
-            found.shape == x.shape,
-            f"the answer has the shape {tuple(found.shape)} and should have {of}'s {tuple(x.shape)}",
-        )
-        self.require(found.isfinite().all(), "the answer holds NaN: is a root taken of something negative?")
-        first, second = torch.linalg.lstsq(torch.stack([x, eps], dim=1), found[:, None]).solution[:, 0].unbind()
-        self.require(
-            (found - first * x - second * eps).abs().max() < 1e-4,
-            f"the answer holds something beside {of} and the given eps: do you draw noise of your own?",
-        )
-        return first, second
+        name: str,
+        solution: Callable,
+        *,
+        hints: list[str],
+        cases: list[dict[str, Any]] | None = None,
+        gives: list[Value | Calls] | None = None,
+        slips: dict[str, str | Callable] | None = None,
+        check: Callable[[Any], str] | None = None,
+    ):
+        if bool(cases) == bool(check):
+            raise ValueError(f"exercise {name} needs cases, or else a check of its own")
+        self.name, self.reference, self.hints, self.cases = name, solution, hints, cases or []
+        self.gives, self.slips, self.check = gives or [Value()], slips or {}, check
+        REGISTRY[name] = self
 
     def examine(self, answer: Any) -> Verdict:
         """Check an answer; it never raises, whatever the answer does."""
         if is_stub(answer):
             return Verdict(attempted=False, right=False)
         try:
-            self._check(_guarded(answer))
+            self.judge(answer)
         except NotYet as problem:
-            return Verdict(True, False, str(problem))
-        except Exception as error:
-            own = getattr(getattr(answer, "__code__", None), "co_filename", None)
-            lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
-            where = f" in your line {lines[-1].line!r}" if lines and lines[-1].line else ""
-            if not lines and isinstance(error, TypeError | AttributeError):
-                where = ": does your answer return what the exercise asks for?"
-            return Verdict(True, False, f"your answer stopped with {type(error).__name__}: {error}{where}")
+            return Verdict(True, False, str(problem), problem.formula, problem.named)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an answer may do anything, sys.exit() too
+            return Verdict(
+                True, False, f"your answer stopped with {type(error).__name__}: {error}{_place(error, answer)}"
+            )
         return Verdict(True, True)
+
+    def passes(self, answer: Callable) -> bool:
+        """Whether an answer is right, without a word on why not; one that raises is wrong."""
+        try:
+            if self.check:
+                return not self.check(self._guarded(answer))
+            return all(
+                same(run(answer, c, self.gives), right, c) for c, right in zip(self.cases, self.rights, strict=True)
+            )
+        except Exception:
+            return False
+
+    def judge(self, answer: Any) -> None:
+        """Raises NotYet where an answer is wrong, and whatever the answer itself raises."""
+        if not callable(answer):
+            raise NotYet("hand in the function itself, without calling it")
+        if self.check:
+            if message := self.check(self._guarded(answer)):
+                raise NotYet(message)
+            return
+        founds = [run(answer, case, self.gives) for case in self.cases]
+        if all(map(same, founds, self.rights, self.cases)):
+            return
+        from course_lib.exercises.explain import problem  # it is needed for wrong answers alone
+
+        raise problem(self, answer, founds, self.rights)
+
+    def _guarded(self, answer: Callable) -> Callable:
+        """An answer for a check of its own: called by position or by name, and never to return nothing."""
+        names = list(inspect.signature(self.reference).parameters)
+        return lambda *arguments: called(answer, dict(zip(names, arguments, strict=True)))
+
+    @functools.cached_property
+    def rights(self) -> list:
+        """What comes out of the solution, case by case."""
+        return [run(self.reference, case, self.gives) for case in self.cases]
+
+    def wrong(self) -> dict[str, Callable]:
+        """The solution with each slip. Raises ValueError for one that does not fit the solution."""
+        from course_lib.exercises.edits import slip
+
+        return {sentence: slip(self.reference, edit) for sentence, edit in self.slips.items()}
+
+    def mutants(self) -> list:
+        """The solution with each of the mistakes that people make in general, the likeliest first."""
+        from course_lib.exercises.mutants import mutants
+
+        return mutants(self.reference, self.cases[0]) if self.cases else []
 
     def source(self) -> str:
         """The reference solution as text."""
-        lines = textwrap.dedent(inspect.getsource(self._solution)).splitlines()
-        return "\n".join(line for line in lines if not line.startswith("@"))
+        from course_lib.exercises.edits import written
 
-    @property
-    def reference(self) -> Any:
-        """The reference solution itself."""
-        return self._solution
+        return written(self.reference)
 
 
-def _guarded(answer: Any) -> Any:
-    """The answer, called with copies so that it may work in place, and with a word on a forgotten return."""
-    if not callable(answer):
-        return answer
+class Judge(Exercise):
+    """The answer is itself a check: a function that takes a candidate and says whether it is right.
 
-    def call(*arguments: Any) -> Any:
-        result = answer(*(a.clone() if torch.is_tensor(a) else a for a in arguments))
-        if result is None:
-            raise NotYet("your function returns nothing: is its `return` missing?")
-        return result
+    right: candidates that it has to accept. wrong: sentence → candidate that it has to refuse, such as another exercise's
+    slips: `Exercise.wrong()`. An AssertionError refuses, like False.
+    """
 
-    return call
+    def __init__(self, name: str, solution: Callable, *, right: list[Callable], wrong: dict[str, Callable], hints: list[str],
+                 slips: dict[str, str | Callable] | None = None):  # fmt: skip
+        self.right, self.candidates = right, wrong
+        super().__init__(name, solution, hints=hints, slips=slips, check=self._tried)
 
+    def _tried(self, answer: Any) -> str:
+        for candidate in self.right:
+            if not self._accepts(answer, candidate):
+                return "your check refuses a function that is right"
+        missed = [sentence for sentence, candidate in self.candidates.items() if self._accepts(answer, candidate)]
+        more = f" (and {len(missed) - 1} of {len(self.candidates)} others)" if missed[1:] else ""
+        return f"your check accepts a wrong function{more}: {missed[0]}" if missed else ""
 
-def as_numbers(value: Any) -> Tensor | None:
-    """An answer as float64, or None where it is no number at all."""
-    try:
-        return torch.as_tensor(value).detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        return None
+    @staticmethod
+    def _accepts(answer: Any, candidate: Callable) -> bool:
+        try:
+            verdict = answer(candidate)
+        except AssertionError:
+            return False
+        if verdict is None:
+            raise NotYet("your check should return True or False")
+        return bool(verdict)
 
 
 def is_stub(answer: Any) -> bool:
@@ -181,9 +170,12 @@ def is_stub(answer: Any) -> bool:
     return all(i.opname in ("LOAD_CONST", "RETURN_CONST") and i.argval is None for i in does)
 
 
-def _shown(value: Tensor, beside: Tensor) -> str:
-    """A number, or the entry of a tensor that differs most from the other."""
-    if value.numel() == 1:
-        return f"{value.item():.4g}"
-    worst = (value - beside).abs().flatten().argmax()
-    return f"{value.flatten()[worst].item():.4g} (entry {worst.item()})"
+def _place(error: BaseException, answer: Any) -> str:
+    """The student's line in which an error came up, or a word on what was returned."""
+    own = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
+    if lines and lines[-1].line:
+        return f" in your line {lines[-1].line!r}"
+    return (
+        ": does your answer return what the exercise asks for?" if isinstance(error, TypeError | AttributeError) else ""
+    )

@@ -6,7 +6,7 @@ import math
 import torch
 
 from course_lib.diffusion import NoiseSchedule
-from course_lib.exercises.exercise import Exercise, as_numbers
+from course_lib.exercises.old import Exercise, as_numbers
 
 LINEAR = NoiseSchedule.linear()
 COSINE = NoiseSchedule.cosine()

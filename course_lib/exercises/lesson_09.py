@@ -7,7 +7,7 @@ from torch import Tensor
 
 from course_lib.diffusion import NoiseSchedule, Oracle
 from course_lib.exact import GaussianMixture
-from course_lib.exercises.exercise import Exercise, NotYet, as_numbers
+from course_lib.exercises.old import Exercise, NotYet, as_numbers
 
 LINEAR = NoiseSchedule.linear()
 COSINE = NoiseSchedule.cosine()

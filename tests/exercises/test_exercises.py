@@ -1,23 +1,36 @@
-"""Every exercise: the solution passes, the stub is not attempted, each wrong answer gets a message of its own."""
+"""Every exercise: the solution passes, the stub is not attempted, and every mistake that we can make is found."""
 
-import importlib
 import re
+import sys
 
 import pytest
 import torch
 
-from course_lib.exercises import Exercise, check, exercise_named, hint, lessons, solution
-from course_lib.exercises.exercise import REGISTRY, is_stub
+from course_lib.exercises import check, exercise_named, exercises_of, hint, lessons, solution, statements, student
+from course_lib.exercises.exercise import Exercise, is_stub
+from course_lib.exercises.gives import silent
 from course_lib.paths import NOTEBOOKS
+from tests.exercises.survivors import SURVIVORS
 
-for lesson in lessons():
-    importlib.import_module(f"course_lib.exercises.lesson_{lesson}")
-EXERCISES = sorted(REGISTRY.values(), key=lambda e: e.name)
-SOURCES = {path.stem[:2]: path.read_text(encoding="utf-8") for path in (NOTEBOOKS / "source").glob("*.py")}
+EXERCISES = [exercise for lesson in lessons() for exercise in exercises_of(lesson)]
+DECLARED = [exercise for exercise in EXERCISES if isinstance(exercise, Exercise)]
+OLD = [exercise for exercise in EXERCISES if not isinstance(exercise, Exercise)]
+SOURCES = {path.stem.split("_")[0]: path.read_text(encoding="utf-8") for path in (NOTEBOOKS / "source").glob("*.py")}
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    monkeypatch.setattr(student, "_failures", type(student._failures)())
+    monkeypatch.setattr(student, "_hinted", type(student._hinted)())
 
 
 @pytest.fixture(params=EXERCISES, ids=lambda e: e.name, name="exercise")
 def _exercise(request):
+    return request.param
+
+
+@pytest.fixture(params=DECLARED, ids=lambda e: e.name, name="declared")
+def _declared(request):
     return request.param
 
 
@@ -26,16 +39,38 @@ def test_the_solution_passes(exercise):
     assert verdict.attempted and verdict.right, verdict.message
 
 
+def test_each_slip_fails_with_its_own_sentence(declared):
+    assert declared.slips
+    for sentence, answer in declared.wrong().items():
+        verdict = declared.examine(answer)
+        assert verdict.attempted and not verdict.right, f"{sentence}: it changes nothing in what comes out"
+        assert sentence in verdict.message, f"{sentence} is told as: {verdict.message}"
+        assert "your answer stopped with" not in verdict.message
+
+
+def test_each_mutant_fails_but_those_that_are_no_mistakes(declared):
+    survivors = set()
+    with silent():
+        for mutant in declared.mutants():
+            try:
+                function = mutant.function()
+            except (SyntaxError, ValueError, TypeError, AttributeError):
+                continue
+            if declared.passes(function):
+                survivors.add(mutant.says)
+    assert survivors == set(SURVIVORS.get(declared.name, {}))
+
+
+@pytest.mark.parametrize("exercise", OLD, ids=lambda e: e.name)
 def test_each_wrong_answer_fails_with_a_message_of_its_own(exercise):
     verdicts = {how: exercise.examine(answer) for how, answer in exercise.wrong_answers.items()}
     assert len(verdicts) >= 2
     assert all(v.attempted and not v.right for v in verdicts.values())
-    assert not [how for how, v in verdicts.items() if v.message.startswith("your answer stopped with")]
     assert len({v.message for v in verdicts.values()}) == len(verdicts)
 
 
 def test_the_stub_in_the_notebook_is_not_attempted_and_is_checked(exercise):
-    source = SOURCES[exercise.name[:2]]
+    source = SOURCES[exercise.name.partition(".")[0]]
     cell = next(c for c in source.split("# %%") if f'check("{exercise.name}"' in c)
     stub = re.search(r"^def .*\n    # your code\n    \.\.\.$", cell, re.MULTILINE)
     assert stub, "the stub should be `def …:` over `# your code` and `...`"
@@ -45,21 +80,29 @@ def test_the_stub_in_the_notebook_is_not_attempted_and_is_checked(exercise):
     assert exercise.examine(space[name]).attempted is False
 
 
-def test_its_statement_stands_above_it_with_the_title_and_minutes(exercise):
-    assert f"### Exercise {exercise.name} · " in SOURCES[exercise.name[:2]]
-    assert f"({exercise.minutes} minutes)" in SOURCES[exercise.name[:2]]
+def test_the_solution_has_the_name_and_the_arguments_of_the_stub(declared):
+    stub = re.search(
+        rf"^(def \w+\(.*\):)\n    # your code\n    \.\.\.\n*check\(\"{declared.name}\"",
+        SOURCES[declared.name.partition(".")[0]],
+        re.MULTILINE,
+    )
+    assert declared.source().splitlines()[0] == stub[1]
+    assert all(list(case) == re.findall(r"\w+", stub[1].partition("(")[2]) for case in declared.cases)
+
+
+@pytest.mark.parametrize("lesson", lessons())
+def test_a_lesson_states_checks_and_holds_the_same_exercises_four_at_least(lesson):
+    names = [e.name for e in exercises_of(lesson)]
+    assert re.findall(r'check\("([\w.]+)"', SOURCES[lesson]) == names and len(names) >= 4
+    stated = statements(lesson)
+    assert [s.name for s in stated] == names
+    assert all(s.title and 5 <= s.minutes <= 30 for s in stated)
 
 
 def test_it_has_hints_and_a_readable_solution(exercise):
     assert 1 <= len(exercise.hints) <= 3
     source = exercise.source()
     assert source.startswith("def ") and "@" not in source.split("\n")[0]
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_lesson_has_at_least_four_exercises_and_checks_all_of_them(name):
-    checked = re.findall(r'check\("([\d.]+)"', SOURCES[name])
-    assert checked == [e.name for e in EXERCISES if e.name.startswith(name)] and len(checked) >= 4
 
 
 @pytest.mark.parametrize("answer", [None, ..., lambda *_: None])
@@ -145,16 +188,6 @@ def test_an_unknown_exercise_is_an_error_with_the_names_that_exist(name, message
         check(name, ...)
 
 
-def test_an_expected_value_is_compared_in_shape_and_for_nan():
-    exercise = Exercise("99.1", "A test", 1, ["none"])
-    exercise.check(lambda found: exercise.require_close(found, torch.ones(2), "it", "1", {"twice it?": 2.0}))
-    del REGISTRY["99.1"]
-    assert "has the shape (3,)" in exercise.examine(torch.ones(3)).message
-    assert "NaN" in exercise.examine(torch.tensor([1.0, float("nan")])).message
-    assert exercise.examine(torch.tensor([2.0, 2.0])).message.endswith("twice it?")
-    assert exercise.examine(torch.ones(2)).right
-
-
 def test_an_answer_may_work_in_place_and_in_float32():
     def in_place(x0, t, eps, alpha_bar):
         x0 *= alpha_bar[t].sqrt()
@@ -192,3 +225,53 @@ def test_a_root_of_something_negative_is_said():
         return alpha_bar[t].sqrt() * x0 + ((1 - alpha_bar[t]) * eps).sqrt()
 
     assert "NaN" in exercise_named("06.2").examine(q_sample).message
+
+
+HARD = [
+    lambda *_: sys.exit("away"),
+    lambda *_: iter(int, 1),
+    lambda *_: (_ for _ in ()).throw(RecursionError),
+    lambda *_: torch.tensor(float("inf")),
+    lambda *_: torch.zeros(3, 0, 5),
+    lambda *_: torch.zeros(2, 3, dtype=torch.complex64),
+    lambda *_: object(),
+    lambda *_: [torch.zeros(2), torch.zeros(3)],
+    lambda *_: torch.set_default_dtype(torch.float16) or torch.zeros(3),
+    lambda *_: (torch.zeros(2),) * 7,
+    lambda *_: type("Odd", (), {"__array__": lambda self: 1 / 0, "__len__": lambda self: -1})(),
+    lambda *arguments: arguments[0],
+    type("NoCall", (), {})(),
+    print,
+]
+
+
+@pytest.mark.parametrize("answer", HARD)
+def test_nothing_that_an_answer_does_makes_a_check_raise(declared, answer):
+    verdict = declared.examine(answer)
+    assert verdict.attempted and not verdict.right and verdict.message
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_check_leaves_chance_as_it_was():
+    torch.manual_seed(3)
+    expected = torch.rand(())
+    torch.manual_seed(3)
+    exercise_named("06.2").examine(lambda x0, t, eps, alpha_bar: torch.randn_like(x0))
+    assert torch.rand(()) == expected
+
+
+def test_the_formula_comes_with_the_third_failed_check(capsys):
+    for _ in range(3):
+        check("06.2", lambda x0, t, eps, alpha_bar: 0 * x0)
+    lines = capsys.readouterr().out.splitlines()
+    assert ["√(1 − ᾱ_t)" in line for line in lines] == [False, False, True]
+
+
+def test_the_formula_comes_after_the_last_hint(capsys):
+    for _ in exercise_named("06.2").hints:
+        check("06.2", lambda x0, t, eps, alpha_bar: 0 * x0)
+        hint("06.2")
+    check("06.1", lambda alpha_bar: 3)
+    capsys.readouterr()
+    check("06.2", lambda x0, t, eps, alpha_bar: 0 * x0)
+    assert "√(1 − ᾱ_t)" in capsys.readouterr().out

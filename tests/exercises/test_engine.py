@@ -1,0 +1,283 @@
+"""The forms of an exercise on small examples: several results, sums, calls, gradients, judges, and edits."""
+
+import re
+
+import pytest
+import torch
+
+from course_lib.diffusion import NoiseSchedule
+from course_lib.exercises import Calls, Exercise, Judge, Loss, Spy, Sum, Value, normal
+from course_lib.exercises.edits import slip
+from course_lib.exercises.explain import apart
+from course_lib.exercises.gives import as_numbers, close
+
+SHORT = NoiseSchedule.linear(20, 0.02, 0.3)
+TIMES = torch.tensor([9, 20, 1, 15, 4])
+
+
+def guess(x_t, t):
+    return 0.6 * x_t + 0.3 * torch.sin(3 * x_t) + 0.1 * torch.sin(torch.as_tensor(t) / 5).reshape(-1, 1, 1, 1)
+
+
+# ------------------------------------------------------------------------------------------------------------- a loss
+def ddpm_loss(net, x0, t, eps, alpha_bar):
+    a = alpha_bar[t].reshape(-1, 1, 1, 1)
+    x_t = a.sqrt() * x0 + (1 - a).sqrt() * eps
+    return ((net(x_t, t) - eps) ** 2).mean()
+
+
+LOSS = Exercise(
+    "99.1",
+    ddpm_loss,
+    cases=[
+        {"net": Spy(guess), "x0": normal(s, 5, 1, 5, 5), "t": t, "eps": normal(s + 1, 5, 1, 5, 5), "alpha_bar": SHORT.alpha_bar}
+        for s, t in ((1, TIMES), (3, TIMES.flip(0)))
+    ],
+    gives=[
+        Calls("net", Sum("the x_t for net", each=True, x0="√ᾱ_t", eps="√(1 − ᾱ_t)"), Value("the time for net", "t"), joined=True),
+        Loss("the loss", "the mean of (net(x_t, t) − eps)²"),
+    ],
+    slips={
+        "net is given x_0 itself": "net(x_t, t) -> net(x0, t)",
+        "divided by T? These nets take whole times": "net(x_t, t) -> net(x_t, t / 20)",
+        "the sum, not the mean": "A.mean() -> A.sum()",
+    },
+    hints=["three lines"],
+)  # fmt: skip
+
+
+def in_halves(net, x0, t, eps, alpha_bar):
+    a = alpha_bar[t][:, None, None, None]
+    x_t = a.sqrt() * x0 + (1 - a).sqrt() * eps
+    eps_hat = torch.cat([net(x_t[:2], t[:2]), net(x_t[2:], t[2:])])
+    return torch.nn.functional.mse_loss(eps_hat, eps)
+
+
+def image_by_image(net, x0, t, eps, alpha_bar):
+    total = 0
+    for x, s, e in zip(x0, t, eps, strict=True):
+        x_t = alpha_bar[s].sqrt() * x + (1 - alpha_bar[s]).sqrt() * e
+        total = total + ((net(x=x_t[None], t=s[None]) - e) ** 2).mean()
+    return total / len(x0)
+
+
+@pytest.mark.parametrize(
+    "answer", [in_halves, image_by_image, lambda n, x, t, e, a: ddpm_loss(n, x.float(), t, e.float(), a)]
+)
+def test_net_may_be_asked_in_parts_by_name_and_in_float32(answer):
+    assert LOSS.examine(answer).right, LOSS.examine(answer).message
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda *a: ddpm_loss(*a).item(),
+        lambda *a: ddpm_loss(*a).detach(),
+        torch.no_grad()(lambda *a: ddpm_loss(*a)),
+        lambda net, *a: ddpm_loss(lambda x, t: net(x, t).detach(), *a),
+        lambda *a: ddpm_loss(*a).detach().numpy(),
+        lambda *a: ddpm_loss(*a).detach().requires_grad_(),
+    ],
+)
+def test_a_loss_without_a_gradient_is_wrong_and_the_message_says_so(cut):
+    verdict = LOSS.examine(cut)
+    assert not verdict.right and "gradient" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (slip(ddpm_loss, "A.reshape(-1, 1, 1, 1) -> A"), "axis|reshape"),
+        (slip(ddpm_loss, "net(x_t, t) -> net(x_t, t - 1)"), "t is one too small"),
+        (slip(ddpm_loss, "a.sqrt() -> a"), "square root"),
+        (slip(ddpm_loss, "A ** 2 -> abs(A)"), "the size of"),
+        (lambda n, x, t, e, a: ddpm_loss(n, x, t, e, a) + n(x, t).mean(), r"\(10, 1, 5, 5\)"),
+        (lambda n, x, t, e, a: ((n(x, t) - e) ** 2).mean(), "x_0 itself"),
+        (lambda n, x, t, e, a: ((x - e) ** 2).mean(), "called 0 times and should be called once"),
+        (lambda n, x, t, e, a: ((n(x) - e) ** 2).mean(), "called with 1 argument"),
+    ],
+)
+def test_a_wrong_loss_is_told_what_is_wrong(answer, says):
+    verdict = LOSS.examine(answer)
+    assert not verdict.right and re.search(says, verdict.message), verdict.message
+
+
+# --------------------------------------------------------------------------------------------- a function asked twice
+def heun_step(eps_model, x, t, s, alpha_bar):
+    def ddim(eps):
+        x0 = (x - (1 - alpha_bar[t]).sqrt() * eps) / alpha_bar[t].sqrt()
+        return alpha_bar[s].sqrt() * x0 + (1 - alpha_bar[s]).sqrt() * eps
+
+    eps = eps_model(x, t)
+    guess = ddim(eps)
+    return ddim((eps + eps_model(guess, s)) / 2) if s > 0 else guess
+
+
+HEUN = Exercise(
+    "99.2",
+    heun_step,
+    cases=[
+        {"eps_model": Spy(lambda x, t: x.sin() + 0.1 * t), "x": normal(6, 11), "t": t, "s": s, "alpha_bar": SHORT.alpha_bar}
+        for t, s in ((17, 9), (9, 1), (5, 0))
+    ],
+    gives=[Calls("eps_model", Value("the x for the model"), Value("the time for the model")), Value("x_s")],
+    slips={
+        "the model is asked twice at the same time": "eps_model(guess, s) -> eps_model(guess, t)",
+        "the second eps alone": "(eps + A) / 2 -> A",
+    },
+    hints=["twice"],
+)  # fmt: skip
+
+
+def test_calls_are_compared_one_by_one_and_their_number_too():
+    assert HEUN.examine(heun_step).right
+    assert "call 2" in HEUN.examine(slip(heun_step, "eps_model(guess, s) -> eps_model(x, s)")).message
+    assert "called 2 times and should be called once" in HEUN.examine(slip(heun_step, "s > 0 -> s > -1")).message
+    assert "called once and should be called 2 times" in HEUN.examine(slip(heun_step, "s > 0 -> s > 1")).message
+    for sentence, answer in HEUN.wrong().items():
+        assert sentence in HEUN.examine(answer).message
+
+
+# ---------------------------------------------------------------------------------------------------- several results
+def posterior(x_t, x0, t, beta, alpha_bar):
+    now, before = alpha_bar[t], alpha_bar[t - 1]
+    mu_tilde = ((1 - beta[t]).sqrt() * (1 - before) * x_t + before.sqrt() * beta[t] * x0) / (1 - now)
+    beta_tilde = beta[t] * (1 - before) / (1 - now)
+    return mu_tilde, beta_tilde
+
+
+POSTERIOR = Exercise(
+    "99.3",
+    posterior,
+    cases=[
+        {"x_t": normal(4, 3, 29), "x0": normal(5, 3, 29), "t": t, "beta": SHORT.beta, "alpha_bar": SHORT.alpha_bar}
+        for t in (6, 14, 2, 1)
+    ],
+    gives=[Sum("mu_tilde", x_t="…", x0="…"), Value("beta_tilde", "…")],
+    slips={"precisions add, not variances": "beta_tilde = A -> beta_tilde = beta[t] / (1 - beta[t]) + 1 - before"},
+    hints=["multiply"],
+)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ("before.sqrt() -> before", "the factor of x0 in mu_tilde"),
+        ("beta_tilde = A -> beta_tilde = beta[t]", "beta_tilde is"),
+        ("(mu_tilde, beta_tilde) -> mu_tilde", "returns"),
+        ("(mu_tilde, beta_tilde) -> (beta_tilde, mu_tilde)", "other order"),
+        ("(mu_tilde, beta_tilde) -> (mu_tilde, beta_tilde.sqrt())", "root"),
+        ("beta[t] * (1 - before) / (1 - now) -> beta[t] * (1 - now) / (1 - before)", "upside down"),
+    ],
+)
+def test_results_and_terms_are_told_apart(edit, says):
+    verdict = POSTERIOR.examine(slip(posterior, edit))
+    assert not verdict.right and says in verdict.message, verdict.message
+
+
+def test_a_number_may_be_repeated_in_the_shape_of_the_images():
+    assert POSTERIOR.examine(lambda *a: (posterior(*a)[0], posterior(*a)[1].expand(3, 1))).right
+    assert POSTERIOR.examine(lambda *a: list(posterior(*a))).right
+
+
+# ------------------------------------------------------------------------------------------------- gradient, argument
+def through(x, w):
+    return (w * x).sin()
+
+
+def test_a_gradient_with_respect_to_an_argument_is_compared():
+    exercise = Exercise("99.4", through, cases=[{"x": normal(1, 7), "w": normal(2, 7)}], gives=[Value("y", gradient="w")], slips={}, hints=["-"])  # fmt: skip
+    assert exercise.examine(through).right
+    assert "no gradient" in exercise.examine(lambda x, w: (w.detach() * x).sin()).message
+
+    def stopped(x, w):
+        return (w * x).sin() + (w - w.detach())
+
+    assert "the gradient of y with respect to w" in exercise.examine(stopped).message
+
+
+# -------------------------------------------------------------------------------------------------------------- judge
+def keeps_variance(candidate):
+    x = candidate(normal(1, 20_000), 9, normal(2, 20_000), SHORT.alpha_bar)
+    return bool((x.var() - 1).abs() < 0.05)
+
+
+def q_sample(x0, t, eps, alpha_bar):
+    return alpha_bar[t].sqrt() * x0 + (1 - alpha_bar[t]).sqrt() * eps
+
+
+JUDGE = Judge(
+    "99.5",
+    keeps_variance,
+    right=[q_sample],
+    wrong={
+        "noise at full strength": slip(q_sample, "(1 - alpha_bar[t]).sqrt() * eps -> eps"),
+        "no root": slip(q_sample, "alpha_bar[t].sqrt() -> alpha_bar[t]"),
+    },
+    hints=["variance"],
+)
+
+
+def asserts(candidate):
+    assert keeps_variance(candidate)
+    return True
+
+
+def test_a_student_s_check_must_accept_what_is_right_and_refuse_what_is_wrong():
+    assert JUDGE.examine(keeps_variance).right and JUDGE.examine(asserts).right
+    assert "refuses" in JUDGE.examine(lambda candidate: False).message
+    assert (
+        "accepts a wrong function (and 1 of 2 others): noise at full strength"
+        in JUDGE.examine(lambda candidate: True).message
+    )
+    assert "nothing" in JUDGE.examine(lambda candidate: print(end="")).message
+
+
+# -------------------------------------------------------------------------------------------------------------- edits
+@pytest.mark.parametrize("edit", ["alpha_bar[t + 1] -> beta", "x0 <-> y0", "x = A -> x = 1"])
+def test_a_slip_that_does_not_fit_the_solution_is_an_error(edit):
+    with pytest.raises(ValueError, match="is no expression or statement of the solution"):
+        slip(q_sample, edit)
+
+
+def test_an_edit_keeps_its_brackets_and_knows_letters_and_exchanges():
+    one, x = normal(1, 3), normal(2, 3)
+    table = SHORT.alpha_bar
+    assert close(slip(q_sample, "alpha_bar[t] -> alpha_bar[t] / alpha_bar[t - 1]")(one, 3, x, table), (table[3] / table[2]).sqrt() * one + (1 - table[3] / table[2]).sqrt() * x)  # fmt: skip
+    assert close(slip(q_sample, "x0 <-> eps")(one, 3, x, table), q_sample(x, 3, one, table))
+    assert close(slip(q_sample, "A.sqrt() -> A")(one, 3, x, table), table[3] * one + (1 - table[3]) * x)
+    assert close(slip(q_sample, "A + B -> A ; x0 -> 2 * x0")(one, 3, x, table), 2 * table[3].sqrt() * one)
+
+
+def test_an_exercise_needs_cases_or_a_check():
+    with pytest.raises(ValueError, match="needs cases"):
+        Exercise("99.6", q_sample, hints=["-"])
+
+
+# ---------------------------------------------------------------------------------------------------------- comparing
+@pytest.mark.parametrize(
+    ("a", "b"), [(0.2273, 0.22730000001), (1.0, 1.0 + 1e-15), (-1.426, -1.4260001), (1e-30, 2e-30)]
+)
+def test_two_different_numbers_are_never_shown_alike(a, b):
+    assert len(set(apart(a, b))) == 2
+
+
+def test_what_counts_as_equal_is_relative_to_the_largest_entry():
+    right = torch.tensor([1.0, -0.001]).double()
+    assert close(right + 5e-6, right) and not close(right + 5e-5 * torch.tensor([0, 1]), right)
+    assert close(torch.tensor([float("nan"), 1.0]), torch.tensor([float("nan"), 1.0]))
+    assert not close(torch.tensor([float("inf"), 1.0]), torch.tensor([float("nan"), 1.0]))
+
+
+def test_a_whole_number_is_compared_exactly():
+    exercise = Exercise("99.7", count, cases=[{"n": 100_000}], hints=["-"])
+    assert exercise.examine(lambda n: float(7 * n + 1)).right and not exercise.examine(lambda n: 7 * n).right
+
+
+def count(n):
+    return 7 * n + 1
+
+
+@pytest.mark.parametrize("value", ["text", {}, {1}, 1j, object(), print, [[1], [1, 2]]])
+def test_what_is_no_number_is_none(value):
+    assert as_numbers(value) is None
