@@ -88,7 +88,8 @@ def _row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _real_images(judged: Mapping[str, Any]) -> tuple[str, ...]:
-    scores = (f"{judged[k]['real']:.2f} ± {judged[k]['real_spread']:.2f}" for k in ("over_seeds", "precision", "recall", "c2st"))
+    measured = (judged[key] for key in ("over_seeds", "precision", "recall", "c2st"))
+    scores = (f"{score['real']:.2f} ± {score['real_spread']:.2f}" for score in measured)
     return "(real images)", "", "", "", "", *scores, f"{judged['copies']['expected']:.1%}", "", ""
 
 
