@@ -18,6 +18,7 @@ from course_lib.metrics.twosample import two_sample_accuracy
 from course_lib.training.checkpoint import Trained
 
 UNSEEN = 2_000  # as many real images show what nearest distances are usual
+POOL = 10_000  # from as many real images are the pairs of sets drawn whose FD is measured
 
 
 @dataclass(frozen=True)
@@ -95,19 +96,17 @@ def quality(samples: Tensor | Sequence[Tensor], data: str) -> Quality:
     held_out, training = dataset.held_out.x0, dataset.train.x0
     held_out_features = features(held_out)
     fd = torch.stack([frechet_draws(features(x0), held_out_features, SAMPLES, DRAWS) for x0 in sets])
-    measured = [_in_pixels(to_levels(x0, dataset.levels), held_out) for x0 in sets]
+    measured = torch.stack([_in_pixels(to_levels(x0, dataset.levels), held_out) for x0 in sets])
     ratio = _score(fd.mean(1) / features.reference, 1.0, _fd_between_real_images(data) / features.reference)
     real, splits = _in_pixels_of_real_images(data)
-    precision, recall, c2st = (
-        _score(*columns) for columns in zip(torch.tensor(measured).T, real, splits.T, strict=True)
-    )
+    precision, recall, c2st = (_score(*columns) for columns in zip(measured.T, real, splits.T, strict=True))
     x0 = torch.cat(sets).clamp(-1, 1)
     on_levels = to_levels(x0, dataset.levels)
     to_training, usual = nearest_distance(x0, training), nearest_distance(_some(held_out, UNSEEN), training)
     to_held_out, usual_leak = nearest_distance(x0, held_out), nearest_distance(_some(training, UNSEEN), held_out)
     return Quality(
         fd_ratio=ratio.mean,
-        spread=(fd.var(1).mean().sqrt() / features.reference).item(),
+        spread=(fd.std(1).mean() / features.reference).item(),
         fd=fd.mean().item(),
         n=SAMPLES,
         draws=DRAWS,
@@ -128,8 +127,8 @@ def quality(samples: Tensor | Sequence[Tensor], data: str) -> Quality:
 def _fd_between_real_images(data: str) -> Tensor:
     """FD between two sets of real images for each fresh split of all of them, (4 DRAWS,): its tail is long."""
     dataset, features = load(data), Features(data)
-    pool = torch.cat([dataset.train.x0, dataset.held_out.x0])
-    pairs = [features(_some(pool, 2 * SAMPLES, seed)).split(SAMPLES) for seed in range(4 * DRAWS)]
+    pool = features(_some(torch.cat([dataset.train.x0, dataset.held_out.x0]), POOL))
+    pairs = [_some(pool, 2 * SAMPLES, seed).split(SAMPLES) for seed in range(4 * DRAWS)]
     return torch.tensor([frechet_distance(a, b).distance for a, b in pairs], dtype=torch.float64)
 
 
@@ -141,13 +140,13 @@ def _in_pixels_of_real_images(data: str) -> tuple[Tensor, Tensor]:
     pool = torch.cat([training, held_out])
     real = [_in_pixels(_some(training, seed=seed), held_out) for seed in range(DRAWS // 2)]
     splits = [_in_pixels(*_some(pool, 2 * SAMPLES, seed).split(SAMPLES)) for seed in range(DRAWS)]
-    return torch.tensor(real).mean(0), torch.tensor(splits)
+    return torch.stack(real).mean(0), torch.stack(splits)
 
 
-def _in_pixels(x0: Tensor, real: Tensor) -> list[float]:
-    """Precision, recall and the accuracy of the two-sample test, of n images of each side."""
+def _in_pixels(x0: Tensor, real: Tensor) -> Tensor:
+    """Precision, recall and the accuracy of the two-sample test, of n images of each side, (3,)."""
     x0, real = _some(x0), _some(real)
-    return [*precision_recall(x0, real), two_sample_accuracy(x0, real)]
+    return torch.tensor([*precision_recall(x0, real), two_sample_accuracy(x0, real)], dtype=torch.float64)
 
 
 def _some(x0: Tensor, n: int = SAMPLES, seed: int = 0) -> Tensor:
