@@ -86,9 +86,11 @@ def quality(samples: Tensor | Sequence[Tensor], data: str) -> Quality:
 
     samples: one set of images for each sampling seed, at least three to say how much is luck, or one set alone; each of
     at least 500 images of the data set's shape, (n, channels, size, size) in [-1, 1], of which all are looked at.
-    Raises ValueError for fewer images, another shape, or values that are not finite.
+    Raises ValueError for no set, fewer images, another shape, or values that are not finite.
     """
     sets = [samples] if isinstance(samples, Tensor) else list(samples)
+    if not sets:
+        raise ValueError("there is no set of generated images to judge")
     dataset, features = load(data), Features(data)
     for x0 in sets:
         if x0.shape[1:] != dataset.shape:

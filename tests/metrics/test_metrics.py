@@ -153,7 +153,7 @@ def test_several_sets_are_averaged_and_their_spread_is_over_the_sets():
     sets = load("digits").train.x0[:1200].split(600)
     both, single = quality(sets, "digits"), [quality(x0, "digits") for x0 in sets]
     for score in ("over_seeds", "precision", "recall", "c2st"):
-        each = torch.tensor([getattr(found, score).mean for found in single]).double()
+        each = torch.tensor([getattr(found, score).mean for found in single], dtype=torch.float64)
         assert getattr(both, score).mean == pytest.approx(each.mean().item())
         assert getattr(both, score).spread == pytest.approx(each.std().item())
         assert getattr(single[0], score).spread is None
@@ -193,6 +193,8 @@ def test_worse_images_have_a_worse_fd_ratio(worse):
 def test_images_of_another_shape_and_data_without_an_eye_are_errors():
     with pytest.raises(ValueError, match=r"digits have the shape \(1, 8, 8\)"):
         quality(torch.zeros(600, 1, 28, 28), "digits")
+    with pytest.raises(ValueError, match="no set of generated images"):
+        quality([], "digits")
     with pytest.raises(CheckpointError, match="features-photos"):
         Features("photos")
 
