@@ -1,6 +1,17 @@
 """The data of the course: `load(name)` gives any of it, on the scale and in the layout that all models expect."""
 
-from course_lib.data.dataset import Dataset, Split, check_data, check_images, to_uint8
+from course_lib.data.dataset import (
+    Dataset,
+    Split,
+    check_data,
+    check_images,
+    check_trainable,
+    contains_held_out,
+    fingerprint,
+    identical,
+    to_levels,
+    to_uint8,
+)
 from course_lib.data.sets.digits import digits
 from course_lib.data.sets.mnist import mnist
 from course_lib.data.sets.photos import photos
@@ -9,7 +20,10 @@ from course_lib.data.sets.toys import TOYS, toy, toy_dataset
 IMAGES = {"digits": digits, "mnist": mnist, "photos": photos}
 NAMES = (*IMAGES, *TOYS)
 
-__all__ = ["NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "load", "to_uint8", "toy"]
+__all__ = [
+    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_trainable", "contains_held_out",
+    "fingerprint", "identical", "load", "to_levels", "to_uint8", "toy",
+]  # fmt: skip
 
 
 def load(name: str) -> Dataset:

@@ -1,6 +1,7 @@
 """What every data set is made of, and the one door between the models' scale and 8 bit."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -11,22 +12,29 @@ from torch import Tensor
 class Split:
     """x0: (n, channels, height, width) in [-1, 1], or (n, 2) for points in the plane.
 
-    label: what each shows, (n,) integers for a class or (n, length) for a row of tokens.
+    label: what each shows, (n,) integers for a class or (n, length) for a row of tokens. held_out: the mark of what no
+    recipe may train on; `split[rows]`, a part of a split, keeps it.
     """
 
     x0: Tensor
     label: Tensor
+    held_out: bool = False
 
     def __len__(self) -> int:
         return len(self.x0)
 
+    def __getitem__(self, rows: slice | Tensor) -> "Split":
+        """A part of the split, by a slice, by row numbers or by a mask of booleans."""
+        return replace(self, x0=self.x0[rows], label=self.label[rows])
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """train: what models learn from. held_out: what no recipe ever trains on.
+    """train: what models learn from. held_out: what no recipe ever trains on, and marked so by the data set itself.
 
     levels: how many grey levels a pixel can take (a likelihood counts them); None for points in the plane.
     classes: the labels' names. source: whose data it is, to be shown beside it.
+    Raises ValueError where `train` carries the mark of held-out images.
     """
 
     name: str
@@ -36,6 +44,10 @@ class Dataset:
     source: str
     levels: int | None = None
 
+    def __post_init__(self):
+        check_trainable(self.train)
+        object.__setattr__(self, "held_out", replace(self.held_out, held_out=True))
+
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape of one image or point, without the batch."""
@@ -43,7 +55,10 @@ class Dataset:
 
 
 def check_data(data: Split, name: str) -> None:
-    """Raises ValueError where a split is empty, holds neither images nor finite points, or has other labels than images."""
+    """Whether a model can train on it. Raises ValueError where a split is empty or held out, holds neither images nor
+    finite points, or has other labels than images.
+    """
+    check_trainable(data)
     if len(data) == 0:
         raise ValueError(f"there are no images in {name}")
     if data.x0.ndim == 4:
@@ -55,6 +70,59 @@ def check_data(data: Split, name: str) -> None:
         )
     if len(data.label) != len(data.x0):
         raise ValueError(f"{name} must have one label for each of its {len(data.x0)} images; got {len(data.label)}")
+
+
+def check_trainable(split: Split) -> Split:
+    """The split, unchanged. Raises ValueError where it, or the split it is a part of, was held out."""
+    if split.held_out:
+        raise ValueError(
+            f"these {len(split)} images are held out: a model that trains on them can't be judged by them any more. "
+            "Train on `load(name).train`"
+        )
+    return split
+
+
+def contains_held_out(x0: Tensor, dataset: Dataset) -> bool:
+    """Whether any of the images (n, …) equals a held-out one in every value, wherever it came from."""
+    return bool(identical(x0, dataset.held_out.x0).any())
+
+
+def identical(x0: Tensor, others: Tensor) -> Tensor:
+    """Which images equal one of the others in every value, as a mask (n,). x0: (n, …), others: (m, …).
+
+    Raises ValueError for images of different shapes.
+    """
+    if x0.shape[1:] != others.shape[1:]:
+        raise ValueError(f"images of the shapes {tuple(x0.shape[1:])} and {tuple(others.shape[1:])} can't be compared")
+    known = set(_rows_as_bytes(others))
+    return torch.tensor([row in known for row in _rows_as_bytes(x0)], dtype=torch.bool)
+
+
+def fingerprint(split: Split) -> str:
+    """The SHA-256 of a split's images and labels: a model's card says by it which data the model saw.
+
+    It is taken from little-endian float32 and int64 values, so it is the same on every machine.
+    """
+    x0, label = split.x0.cpu().contiguous().numpy(), split.label.cpu().contiguous().numpy()
+    digest = hashlib.sha256(x0.astype("<f4").tobytes())
+    digest.update(label.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def to_levels(x0: Tensor, levels: int | None) -> Tensor:
+    """Images on the nearest of so many grey levels from -1 to 1, the same shape and exactly the data's own values.
+
+    Points, which have no levels, come back as they are.
+    """
+    if levels is None:
+        return x0
+    half = (levels - 1) / 2
+    return ((x0.clamp(-1, 1) + 1) * half).round() / half - 1
+
+
+def _rows_as_bytes(x0: Tensor) -> list[bytes]:
+    """One string of bytes for each image; adding 0 makes -0.0 and 0.0 the same."""
+    return [row.tobytes() for row in (x0.detach().cpu().float() + 0.0).flatten(1).numpy()]
 
 
 def check_images(x0: Tensor, name: str = "x0") -> Tensor:

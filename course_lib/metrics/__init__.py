@@ -1,12 +1,18 @@
 """How good generated images are, on one scale for every model of the course. Lesson 15 compares them all."""
 
+from course_lib.metrics.costs import Cost, cost, count_calls
 from course_lib.metrics.errors import loss_by_t, squared_errors
-from course_lib.metrics.evaluate import Quality, quality
-from course_lib.metrics.features import Features, measure_reference
+from course_lib.metrics.evaluate import Quality, Score, quality
+from course_lib.metrics.features import ConditionAccuracy, Features, condition_accuracy, measure_reference
 from course_lib.metrics.frechet import Frechet, frechet_distance, frechet_draws
-from course_lib.metrics.memorizing import nearest_distance
+from course_lib.metrics.manifold import precision_recall
+from course_lib.metrics.memorizing import Nearness, nearest_distance, nearness
+from course_lib.metrics.scoreboard import measure, table
+from course_lib.metrics.suspicion import suspicious
+from course_lib.metrics.twosample import two_sample_accuracy
 
 __all__ = [
-    "Features", "Frechet", "Quality", "frechet_distance", "frechet_draws", "loss_by_t", "measure_reference",
-    "nearest_distance", "quality", "squared_errors",
+    "ConditionAccuracy", "Cost", "Features", "Frechet", "Nearness", "Quality", "Score", "condition_accuracy", "cost",
+    "count_calls", "frechet_distance", "frechet_draws", "loss_by_t", "measure", "measure_reference", "nearest_distance",
+    "nearness", "precision_recall", "quality", "squared_errors", "suspicious", "table", "two_sample_accuracy",
 ]  # fmt: skip

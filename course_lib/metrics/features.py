@@ -1,9 +1,11 @@
 """The eye that judges: a small classifier trained by the course, and the distance that real digits have in its view."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from course_lib.data import Dataset
+from course_lib.data import Dataset, load
 from course_lib.metrics.frechet import frechet_draws
 from course_lib.training import CheckpointError, Trained, load_trained
 
@@ -13,15 +15,19 @@ SAMPLES, DRAWS = 500, 10
 class Features:
     """Images to feature vectors, by the classifier that is shipped for a data set (`features-digits`, …).
 
-    reference: the mean Frechet distance between training and held-out images, the scale of every FD ratio; it was
-    measured once and is stored with the classifier. Raises CheckpointError where there is no classifier for the data.
+    Points in the plane are their own features. reference: the mean Frechet distance between training and held-out
+    images, the scale of every FD ratio; it was measured once and is stored with the classifier.
+    Raises CheckpointError where there is no classifier for the data.
     """
 
     def __init__(self, data: str):
-        self.trained = load_trained(f"features-{data}")
+        self.data = load(data)
+        self.trained = load_trained(f"features-{data}") if self.data.levels else None
 
     @property
     def reference(self) -> float:
+        if self.trained is None:
+            return frechet_draws(self.data.train.x0, self.data.held_out.x0, SAMPLES, DRAWS).mean().item()
         if "reference" not in self.trained.card:
             name = self.trained.recipe.name
             raise CheckpointError(
@@ -30,8 +36,8 @@ class Features:
         return self.trained.card["reference"]["fd"]
 
     def __call__(self, x0: Tensor) -> Tensor:
-        """(n, channels, size, size) images to (n, features), in batches."""
-        return extract(self.trained, x0)
+        """(n, channels, size, size) images to (n, features), in batches; (n, 2) points as they are."""
+        return x0 if self.trained is None else extract(self.trained, x0)
 
 
 def extract(trained: Trained, x0: Tensor) -> Tensor:
@@ -40,13 +46,41 @@ def extract(trained: Trained, x0: Tensor) -> Tensor:
         return torch.cat([trained.model.features(part) for part in x0.clamp(-1, 1).split(1000)])
 
 
+@dataclass(frozen=True)
+class ConditionAccuracy:
+    """accuracy: the share of n generated images that the classifier reads as the label they were asked for, with its
+    standard error; held_out: the share of real, unseen images that it reads rightly, which no model should beat by much.
+    """
+
+    accuracy: float
+    standard_error: float
+    held_out: float
+    n: int
+
+
+def condition_accuracy(x0: Tensor, label: Tensor, data: str) -> ConditionAccuracy:
+    """Whether images are of the class they were asked for, by the data's feature classifier.
+
+    x0: (n, channels, size, size) in [-1, 1]; label: (n,) integers. Raises ValueError where their numbers differ.
+    """
+    if len(x0) != len(label) or len(x0) == 0:
+        raise ValueError(f"each image needs its label; got {len(x0)} images and {len(label)} labels")
+    features = Features(data)
+    share = (classify(features.trained, x0) == label).double().mean().item()
+    return ConditionAccuracy(share, (share * (1 - share) / len(x0)) ** 0.5, features.trained.card["accuracy"], len(x0))
+
+
+def classify(trained: Trained, x0: Tensor) -> Tensor:
+    """The class that a classifier reads in each image, (n,), in batches."""
+    with torch.no_grad():
+        return torch.cat([trained.model.logits(part).argmax(1) for part in x0.clamp(-1, 1).split(1000)])
+
+
 def measure_reference(trained: Trained, data: Dataset) -> dict:
     """What a feature network's recipe.json says: its accuracy, and the distance of training from held-out images."""
     held_out = data.held_out
-    with torch.no_grad():
-        right = [trained.model.logits(x).argmax(1) for x in held_out.x0.split(1000)]
     fd = frechet_draws(extract(trained, data.train.x0), extract(trained, held_out.x0), SAMPLES, DRAWS)
     return {
-        "accuracy": (torch.cat(right) == held_out.label).double().mean().item(),
+        "accuracy": (classify(trained, held_out.x0) == held_out.label).double().mean().item(),
         "reference": {"fd": fd.mean().item(), "spread": fd.std().item(), "n": SAMPLES, "draws": DRAWS},
     }

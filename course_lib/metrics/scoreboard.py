@@ -9,7 +9,7 @@ import torch
 from tqdm.auto import tqdm
 
 from course_lib.data import load
-from course_lib.metrics.cost import cost
+from course_lib.metrics.costs import cost
 from course_lib.metrics.evaluate import quality
 from course_lib.metrics.features import condition_accuracy
 from course_lib.metrics.suspicion import suspicious
@@ -34,7 +34,9 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
     label = torch.arange(n) % len(data.classes) if recipe.labels else None
     sets = [generate(model, n, seed, label, **options).cpu() for seed in tqdm(range(seeds), desc="images", unit="set")]
     found = quality(sets, recipe.data)
-    asked = None if label is None else asdict(condition_accuracy(torch.cat(sets), label.repeat(seeds), recipe.data))
+    asked = None
+    if label is not None and data.levels:
+        asked = asdict(condition_accuracy(torch.cat(sets), label.repeat(seeds), recipe.data))
     return {
         "options": options,
         "images": n,
@@ -56,7 +58,9 @@ def table(scores: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append(_row(name, found))
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     return "\n".join(
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     )
 
@@ -68,7 +72,11 @@ def _bits(trained: Trained, device: str) -> dict[str, float] | None:
     data = load(trained.recipe.data)
     x0 = data.held_out.x0[:HELD_OUT].to(device)
     bits = trained.model.bits_per_dim(x0, data.levels, torch.Generator(device).manual_seed(0)).double()
-    return {"mean": bits.mean().item(), "standard_error": (bits.std() / math.sqrt(len(bits))).item(), "images": len(bits)}
+    return {
+        "mean": bits.mean().item(),
+        "standard_error": (bits.std() / math.sqrt(len(bits))).item(),
+        "images": len(bits),
+    }
 
 
 def _row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:

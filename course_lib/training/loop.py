@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from course_lib import __version__
-from course_lib.data import Split, check_data, load
+from course_lib.data import Split, check_data, contains_held_out, fingerprint, load
 from course_lib.models import parts_of
 from course_lib.paths import shorten
 from course_lib.training import checkpoint
@@ -65,9 +66,8 @@ class Run:
         if recipe.batch % processes:
             raise ValueError(f"a batch of {recipe.batch} can't be split over {processes} processes")
 
-        data = load(recipe.data).train if data is None else data
-        check_data(data, f"the training data of {recipe.data!r}")
-        self.x0, self.label = data.x0.to(self.device), data.label.to(self.device)
+        self.data = self._checked(data)
+        self.x0, self.label = self.data.x0.to(self.device), self.data.label.to(self.device)
 
         self.raw = model.to(self.device)
         self._average = AveragedModel(model, multi_avg_fn=self._blend)
@@ -169,7 +169,7 @@ class Run:
         states = {turn: optimizer.state_dict() for turn, optimizer in self.optimizers.items()}
         card = {
             "version": __version__, "torch": torch.__version__.split("+")[0], "device": self.device.type,
-            "bf16": self.bf16,
+            "bf16": self.bf16, "data": self._fingerprint,
         }  # fmt: skip
         if self.needed:
             card["needs"] = {role: trained.card["sha256"][MODEL] for role, trained in self.needed.items()}
@@ -225,6 +225,19 @@ class Run:
         return TrainingDiverged(
             f"{what} by step {self.step} of {self.recipe.name}; {stands}. Try a lower rate than {self.recipe.rate:g}"
         )
+
+    def _checked(self, data: Split | None) -> Split:
+        """What to train on. Raises ValueError for what can't be trained on, above all for images that are held out."""
+        known = load(self.recipe.data)
+        data, given = (known.train, False) if data is None else (data, True)
+        check_data(data, f"the training data of {self.recipe.data!r}")
+        if given and data.x0.shape[1:] == known.shape and contains_held_out(data.x0, known):
+            raise ValueError(f"held-out images of {self.recipe.data!r} are among the training data: leave them out")
+        return data
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.data)
 
     def _found(self, resume: bool) -> Path | None:
         found = checkpoint.newest(self.out, to_resume=resume) if self.out else None

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import torch
 
-from course_lib.data import NAMES, TOYS, check_images, load, to_uint8, toy
+from course_lib.data import NAMES, TOYS, check_images, fingerprint, load, to_uint8, toy
 
 OFFLINE = [name for name in NAMES if name != "mnist"]
 
@@ -45,7 +45,7 @@ def test_no_held_out_digit_is_among_the_training_images():
 def test_the_split_of_the_digits_is_frozen(part, sha256):
     split = getattr(load("digits"), part)
     little_endian = split.x0.numpy().astype("<f4").tobytes() + split.label.numpy().astype("<i8").tobytes()
-    assert hashlib.sha256(little_endian).hexdigest() == sha256
+    assert hashlib.sha256(little_endian).hexdigest() == sha256 == fingerprint(split)
 
 
 def test_a_digit_and_its_label_belong_together():
@@ -145,6 +145,13 @@ def test_a_toy_dataset_holds_the_same_8000_and_2000_points_each_time(name):
     assert data.shape == (2,) and data.levels is None
     assert torch.equal(data.train.x0, again.train.x0) and torch.equal(data.held_out.x0, again.held_out.x0)
     assert not torch.isin(data.held_out.x0, data.train.x0).all(1).any()
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_the_held_out_points_are_drawn_with_a_seed_of_their_own(name):
+    """From the training points' seed they would have the same labels and angles, and only other noise."""
+    held_out = load(name).held_out
+    assert not torch.equal(held_out.x0, toy(name, len(held_out), seed=0))
 
 
 def test_the_eight_gaussians_are_labelled_around_the_circle():

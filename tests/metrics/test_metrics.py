@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from course_lib.data import load
-from course_lib.metrics import Features, frechet_distance, frechet_draws, generate, nearest_distance, quality
+from course_lib.metrics import (
+    Features,
+    condition_accuracy,
+    frechet_distance,
+    frechet_draws,
+    generate,
+    measure_reference,
+    nearest_distance,
+    quality,
+    suspicious,
+)
 from course_lib.training import CheckpointError, load_trained
 
 G = torch.Generator().manual_seed
@@ -92,11 +102,79 @@ def test_the_feature_network_tells_unseen_digits_apart():
     assert right.double().mean() > 0.97
 
 
+def test_what_evaluate_stores_with_the_feature_network_is_measured_between_training_and_held_out_images():
+    digits, trained = load("digits"), load_trained("features-digits")
+    found = measure_reference(trained, digits)
+    assert found["reference"]["fd"] == pytest.approx(trained.card["reference"]["fd"], rel=1e-3)
+    assert found["reference"]["spread"] == pytest.approx(trained.card["reference"]["spread"], rel=1e-2)
+    assert found["accuracy"] == pytest.approx(trained.card["accuracy"], abs=2 / 500)
+
+
+def test_features_come_in_batches_of_images_kept_inside_the_range():
+    features, x0 = Features("digits"), load("digits").train.x0
+    assert torch.equal(features(3 * x0), features((3 * x0).clamp(-1, 1)))
+    torch.testing.assert_close(features(x0)[1000:], features(x0[1000:]))
+    assert not features(x0).requires_grad
+
+
+def test_digits_are_of_the_class_they_were_asked_for_and_with_labels_drawn_at_random_one_in_ten_is():
+    held_out = load("digits").held_out
+    real = condition_accuracy(held_out.x0, held_out.label, "digits")
+    assert real.accuracy == real.held_out and real.n == 500
+    label = torch.randint(10, (500,), generator=G(0))
+    found = condition_accuracy(held_out.x0, label, "digits")
+    assert found.standard_error == pytest.approx(math.sqrt(found.accuracy * (1 - found.accuracy) / 500))
+    assert abs(found.accuracy - 0.1) < 4 * math.sqrt(0.09 / 500)
+
+
+@pytest.mark.parametrize("n", [0, 6])
+def test_a_condition_needs_a_label_for_each_image(n):
+    with pytest.raises(ValueError, match=f"got {n} images and 5 labels" if n else "got 0 images and 0 labels"):
+        condition_accuracy(torch.zeros(n, 1, 8, 8), torch.zeros(5 if n else 0), "digits")
+
+
 def test_training_digits_have_an_fd_ratio_of_1_and_are_found_to_be_copies():
     found = quality(load("digits").train.x0, "digits")
     assert abs(found.fd_ratio - 1) < 3 * found.spread / math.sqrt(found.draws) + 0.02
     assert found.nearest < 1e-3 < found.nearest_held_out
     assert "FD ratio" in str(found) and "500" in str(found)
+
+
+def test_the_fd_ratio_and_its_spread_are_mean_and_standard_deviation_over_draws_in_units_of_the_reference():
+    digits, features = load("digits"), Features("digits")
+    x0 = digits.train.x0[:700]
+    fd, found = frechet_draws(features(x0), features(digits.held_out.x0)) / features.reference, quality(x0, "digits")
+    assert found.fd_ratio == pytest.approx(fd.mean().item(), rel=1e-12)
+    assert found.spread == pytest.approx(fd.std().item(), rel=1e-12)
+    assert found.fd == pytest.approx(found.fd_ratio * features.reference, rel=1e-12)
+
+
+def test_several_sets_are_averaged_and_their_spread_is_over_the_sets():
+    sets = load("digits").train.x0[:1200].split(600)
+    both, single = quality(sets, "digits"), [quality(x0, "digits") for x0 in sets]
+    for score in ("over_seeds", "precision", "recall", "c2st"):
+        each = torch.tensor([getattr(found, score).mean for found in single], dtype=torch.float64)
+        assert getattr(both, score).mean == pytest.approx(each.mean().item())
+        assert getattr(both, score).spread == pytest.approx(each.std().item())
+        assert getattr(single[0], score).spread is None
+    assert both.fd_ratio == both.over_seeds.mean
+    assert both.spread == pytest.approx((single[0].spread + single[1].spread) / 2)
+    assert both.seeds == 2 and both.images == both.copies.exact == 1200
+
+
+def test_every_image_is_looked_at_wherever_it_lies():
+    x0 = torch.full((1800, 1, 8, 8), -1.0)
+    x0[1700:] = load("digits").train.x0[:100]
+    found = quality(x0, "digits")
+    assert found.copies.exact == 100 and found.copies.share == 100 / 1800
+
+
+def test_the_judges_see_the_grey_levels_and_not_the_decimals():
+    x0 = load("digits").train.x0
+    between = (x0 + 0.06 * (2 * torch.rand(x0.shape, generator=G(0)) - 1)).clamp(-1, 1)
+    exact, blurred = quality(x0, "digits"), quality(between, "digits")
+    assert (exact.precision, exact.recall, exact.c2st) == (blurred.precision, blurred.recall, blurred.c2st)
+    assert blurred.copies.exact == len(x0)
 
 
 @pytest.mark.parametrize("worse", ["noisy", "blurred", "one class", "noise"])
@@ -115,17 +193,35 @@ def test_worse_images_have_a_worse_fd_ratio(worse):
 def test_images_of_another_shape_and_data_without_an_eye_are_errors():
     with pytest.raises(ValueError, match=r"digits have the shape \(1, 8, 8\)"):
         quality(torch.zeros(600, 1, 28, 28), "digits")
+    with pytest.raises(ValueError, match="no set of generated images"):
+        quality([], "digits")
     with pytest.raises(CheckpointError, match="features-photos"):
         Features("photos")
 
 
-def test_the_shipped_digit_model_is_as_good_as_its_recipe_says():
+@pytest.fixture(scope="module")
+def shipped():
+    """Images of the shipped digit model from three seeds."""
     trained = load_trained("ddpm-digits")
-    claimed = next(m for name, m in trained.card["metrics"].items() if name.startswith("steps=10,"))
-    found = quality(generate(trained, 1000, steps=10, seed=7), "digits")
+    return [generate(trained, 500, steps=10, seed=seed) for seed in (7, 8, 9)]
+
+
+def test_the_shipped_digit_model_is_as_good_as_its_recipe_says_and_makes_new_images(shipped):
+    metrics = load_trained("ddpm-digits").card["metrics"]
+    claimed = next(m for name, m in metrics.items() if name.startswith("steps=10,"))
+    found = quality(shipped, "digits")
     assert found.fd_ratio < 2.5
-    assert abs(found.fd_ratio - claimed["fd_ratio"]) < 4 * math.hypot(found.spread, claimed["spread"])
+    assert abs(found.fd_ratio - claimed["fd_ratio"]) < 4 * math.hypot(found.over_seeds.spread, claimed["spread"])
     assert found.nearest > 0.8 * found.nearest_held_out, "the model repeats its training images"
+    assert not [reason for reason in suspicious(found) if "copies" in reason or "twins" in reason]
+    assert found.c2st.mean < 0.7, "a Gaussian a class has more than that"
+
+
+def test_copies_among_the_shipped_models_images_show_though_they_improve_its_fd_ratio(shipped):
+    mixed = [torch.cat([x0[:250], load("digits").train.x0[250 * i :][:250]]) for i, x0 in enumerate(shipped)]
+    found = quality(mixed, "digits")
+    assert found.fd_ratio < quality(shipped, "digits").fd_ratio
+    assert found.copies.exact == 750 and any(reason.startswith("near copies") for reason in suspicious(found))
 
 
 def test_generated_images_are_the_same_for_the_same_seed_whatever_the_batch():
