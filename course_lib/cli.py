@@ -220,11 +220,14 @@ def _model_options(trained, arguments: list[str]) -> dict[str, Any]:
         key = name.removeprefix("--").replace("-", "_")
         if not name.startswith("--") or key not in taken:
             raise click.UsageError(f"{trained.recipe.name} takes no {name}; its own options are: {names}")
+        if value is None:
+            raise click.UsageError(f"{name} needs a value")
         kind = float if taken[key] is None else type(taken[key])
         try:
             options[key] = kind(value)
-        except (TypeError, ValueError):
-            raise click.UsageError(f"{name} takes a {kind.__name__}; got {value!r}") from None
+        except ValueError:
+            what = {int: "a whole number", float: "a number"}[kind]
+            raise click.UsageError(f"{name} takes {what}; got {value!r}") from None
     return options
 
 

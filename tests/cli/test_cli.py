@@ -1,6 +1,5 @@
 """The command line as a newcomer meets it: what it says, and what it says when something is wrong."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -11,7 +10,9 @@ import pytest
 from PIL import Image
 
 from course_lib import cli
+from course_lib.experiments import recording
 from course_lib.paths import CHECKPOINTS
+from course_lib.training import trained
 
 
 @pytest.fixture
@@ -57,16 +58,33 @@ def test_help_reads_well(course, command):
         (["train", "ddpm-digits", "--device", "tpu", "--out", "run"], "there is no device 'tpu'; choose auto, cpu"),
         (["train", "ddpm-digits", "--device", "cpu", "--compile", "--out", "run"], "compile is for CUDA"),
         (["sample", "nowhere"], "there is no checkpoint at 'nowhere'"),
-        (["sample", "ddpm-digits", "--eta", "2"], "0<=x<=1"),
-        (["sample", "ddpm-digits", "--sampler", "euler"], "'euler' is not one of 'ddim', 'ddpm'"),
+        (["sample", "ddpm-digits", "--eta", "2"], "eta must lie in 0 … 1"),
+        (
+            ["sample", "ddpm-digits", "--sampler", "magic"],
+            "there is no sampler 'magic'; choose one of: ddim, ddpm, euler",
+        ),
+        (["sample", "ddpm-digits", "--sampler", "heun", "--eta", "1"], "eta lies between ddim and ddpm; heun has none"),
+        (
+            ["sample", "ddpm-digits", "--temperature", "1"],
+            "takes no --temperature; its own options are: --steps, --sampler",
+        ),
+        (["sample", "ddpm-digits", "--steps", "ten"], "--steps takes a whole number; got 'ten'"),
+        (["sample", "ddpm-digits", "--steps"], "--steps needs a value"),
+        (["sample", "ddpm-digits", "--guidance", "3"], "guidance compares the answers with and without a condition"),
+        (["sample", "ddpm-digits", "--label", "3"], "ddpm-digits sees no labels"),
+        (["sample", "ddpm-digits", "extra"], "takes no extra"),
+        (
+            ["evaluate", "features-digits", "--steps", "5"],
+            "features-digits takes no --steps; its own options are: none",
+        ),
         (["sample", "ddpm-digits", "--steps", "2000"], "steps must lie in 1 … 1000; got 2000"),
         (["sample", "ddpm-digits", "--out", "grid.jpg"], "--out must name a PNG file"),
         (["sample", "ddpm-digits", "--out", "no/such/grid.png"], "there is no folder no/such"),
         (["sample", "features-digits"], "it makes no images"),
         (["evaluate", "ddpm-digits", "-n", "100"], "x>=500"),
         (["notebooks", "77"], "there is no lesson 77"),
-        (["record"], "Missing argument 'NAME'"),
-        (["record", "nonsense"], "there is no experiment 'nonsense'; choose one of: bound-digits, ablations-digits"),
+        (["record"], "Missing argument '{ablations-digits|bound-digits|"),
+        (["record", "nonsense"], "'nonsense' is not one of 'ablations-digits', 'bound-digits'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -109,11 +127,13 @@ def test_train_writes_a_checkpoint_that_sample_and_evaluate_take(course, tmp_pat
     code, _, err = course("train", "ddpm-digits", "--steps", 3, "--out", "run", "--resume")
     assert code == 1 and "steps is 2 there, 3 here" in err
 
-    code, out, _ = course("evaluate", "run", "-n", 500, "--steps", 2, "--save")
+    code, out, _ = course("evaluate", "run", "-n", 500, "--seeds", 2, "--steps", 2, "--save")
     card = json.loads((tmp_path / "run" / "step-000002" / "recipe.json").read_text())
-    assert code == 0 and "FD ratio" in out
-    assert card["metrics"]["steps=2, eta=0, n=500, seed=0"]["n"] == 500
+    assert code == 0 and "FD ratio" in out and "! a classifier tells them apart" in out
+    assert card["scores"]["options"] == {"steps": 2} and card["scores"]["quality"]["images"] == 1000
     assert card["recipe"]["seed"] == 0 and card["step"] == 2
+    code, out, _ = course("scoreboard", "run")
+    assert code == 0 and any(line.startswith("run ") for line in out.splitlines())
 
 
 def test_a_damaged_checkpoint_is_named(course, tmp_path):
@@ -125,18 +145,17 @@ def test_a_damaged_checkpoint_is_named(course, tmp_path):
 
 
 def test_record_measures_and_says_where_it_wrote(course, monkeypatch, tmp_path):
-    module = importlib.import_module("course_lib.experiments.record")
-    monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
-    monkeypatch.setitem(module.EXPERIMENTS, "samplers-digits", lambda: {"found": 1})
+    monkeypatch.setattr(recording, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(recording, "measurement", lambda name: lambda: {"found": name})
     code, out, _ = course("record", "samplers-digits")
     assert code == 0 and "wrote results/samplers-digits.json" in out
-    assert json.loads((tmp_path / "results" / "samplers-digits.json").read_text(encoding="utf-8"))["found"] == 1
+    written = json.loads((tmp_path / "results" / "samplers-digits.json").read_text(encoding="utf-8"))
+    assert written["found"] == "samplers-digits"
 
 
 def test_record_asks_in_one_line_for_the_models_it_needs(course, monkeypatch, tmp_path):
-    common = importlib.import_module("course_lib.experiments.common")
-    monkeypatch.setattr(common, "CHECKPOINTS", tmp_path)
-    monkeypatch.setattr(common, "default_folder", lambda recipe: tmp_path / recipe.name)
+    monkeypatch.setattr(trained, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(trained, "RUNS", tmp_path)
     code, _, err = course("record", "ablations-digits")
     assert code == 1 and err.startswith("course: ddpm-digits has not been trained here") and err.count("\n") == 1
     assert "course train ddpm-digits" in err

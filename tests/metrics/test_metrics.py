@@ -11,12 +11,12 @@ from course_lib.metrics import (
     condition_accuracy,
     frechet_distance,
     frechet_draws,
-    generate,
     measure_reference,
     nearest_distance,
     quality,
     suspicious,
 )
+from course_lib.models import generate
 from course_lib.training import CheckpointError, load_trained
 
 G = torch.Generator().manual_seed
@@ -203,7 +203,7 @@ def test_images_of_another_shape_and_data_without_an_eye_are_errors():
 def shipped():
     """Images of the shipped digit model from three seeds."""
     trained = load_trained("ddpm-digits")
-    return [generate(trained, 500, steps=10, seed=seed) for seed in (7, 8, 9)]
+    return [generate(trained.model, 500, steps=10, seed=seed) for seed in (7, 8, 9)]
 
 
 def test_the_shipped_digit_model_is_as_good_as_its_recipe_says_and_makes_new_images(shipped):
@@ -226,6 +226,6 @@ def test_copies_among_the_shipped_models_images_show_though_they_improve_its_fd_
 
 def test_generated_images_are_the_same_for_the_same_seed_whatever_the_batch():
     trained = load_trained("ddpm-digits")
-    a, b = (generate(trained, 6, steps=4, seed=3) for _ in range(2))
+    a, b = (generate(trained.model, 6, steps=4, seed=3) for _ in range(2))
     assert torch.equal(a, b) and a.abs().max() <= 1 and a.shape == (6, 1, 8, 8)
-    assert not torch.allclose(a, generate(trained, 6, steps=4, seed=4))
+    assert not torch.allclose(a, generate(trained.model, 6, steps=4, seed=4))
