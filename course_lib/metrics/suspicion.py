@@ -10,8 +10,8 @@ LEVEL = 1e-3
 def suspicious(found: Quality) -> list[str]:
     """Reasons to doubt that the images are new and of the data's distribution; none for real, unseen ones.
 
-    A measure is suspicious where it is worse than that of real images by more than four of their standard deviations
-    (known from 10 splits), a share of near copies where real images would have it once in a thousand times. A weak but
+    A measure is suspicious where it is worse than that of real images by more than four times its
+    `real_spread`; near copies, where real images would have so many less than once in a thousand times. A weak but
     honest model is told how it is weak; a sentence with "copies" says that images are not new.
     """
     return [*_copies(found.copies, "training"), *_copies(found.leaks, "held-out"), *_unlike(found)]
