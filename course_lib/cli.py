@@ -157,10 +157,14 @@ def scoreboard(checkpoints: tuple[str, ...]) -> None:
             click.echo(f"{name} has not been measured yet: course evaluate {name} --save")
 
 
-@cli.command()
-@click.argument("name", type=click.Choice(EXPERIMENTS))
+NAMES = "\n".join(f"  {name}" for name in EXPERIMENTS)
+
+
+@cli.command(
+    help=f"Make again a measurement that a lesson plots, in data/results. Minutes to an hour each.\n\n\b\nNAME:\n{NAMES}"
+)
+@click.argument("name", type=click.Choice(EXPERIMENTS), metavar="NAME")
 def record(name: str) -> None:
-    """Make again a measurement that a lesson plots, in data/results. Minutes to an hour each."""
     from course_lib.experiments import record as run_experiment
     from course_lib.paths import shorten
 

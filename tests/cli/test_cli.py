@@ -83,7 +83,7 @@ def test_help_reads_well(course, command):
         (["sample", "features-digits"], "it makes no images"),
         (["evaluate", "ddpm-digits", "-n", "100"], "x>=500"),
         (["notebooks", "77"], "there is no lesson 77"),
-        (["record"], "Missing argument '{ablations-digits|bound-digits|"),
+        (["record"], "Missing argument 'NAME'"),
         (["record", "nonsense"], "'nonsense' is not one of 'ablations-digits', 'bound-digits'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
