@@ -139,7 +139,8 @@ class _Reading:
             times = [sum(name.split(", call")[0] == first for name in runs[n]) for runs in (self.founds, self.rights)]
             if times[0] != times[1]:
                 found, right = ("once" if k == 1 else f"{k} times" for k in times)
-                return f"{self._where(n)} {calls.of} is called {found} and should be called {right}".strip()
+                where = f"{self._where(n)}, " if self._where(n) else ""
+                return f"{where}{calls.of} is called {found} and should be called {right}"
         return ""
 
     def _numbers(self, view: View) -> str:

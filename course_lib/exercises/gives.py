@@ -191,9 +191,13 @@ def _results(result: Any, wanted: list[Value]) -> list[Any]:
     if len(wanted) == 1:
         return [result]
     names = ", ".join(give.name for give in wanted)
-    several = isinstance(result, list | tuple) or (hasattr(result, "__len__") and getattr(result, "ndim", 0) > 0)
-    if not several or len(result) != len(wanted):
-        raise NotYet(f"your function returns {len(result) if several else 1} of these {len(wanted)} results: {names}")
+    count = len(result) if isinstance(result, list | tuple) else 1
+    if count == 1 and getattr(result, "ndim", 0) > 0 and len(result) == len(wanted):
+        count = len(result)
+    if count != len(wanted):
+        raise NotYet(
+            f"your function returns {count} result{'s' * (count > 1)} and should return {len(wanted)}: {names}"
+        )
     return list(result)
 
 

@@ -4,29 +4,19 @@ import ast
 import builtins
 import itertools
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from course_lib.exercises.edits import compiled, copy, fill, match, names_in, size, spoilt, tree_of
+from course_lib.exercises.canonical import HELPERS, canonical, expression, shown
+from course_lib.exercises.edits import compiled, fill, match, names_in, spoilt
 from course_lib.exercises.gives import Spy
-from course_lib.exercises.rules import ALIKE, ANYWHERE, CONFUSED, RESULT, SYMBOLS
+from course_lib.exercises.rules import ALIKE, ANYWHERE, CONFUSED, RESULT
 
-SHORT = 4  # names and numbers in an expression that is short
 COUNTING = set("reshape view sum mean var std softmax flatten transpose cumsum cumprod unsqueeze permute".split())  # noqa: SIM905
-IMPURE = {"rand", "randn", "randint", "requires_grad_", "grad"}
-
-
-def _elementwise(name: str) -> Callable:
-    f = getattr(torch.special if "ndtr" in name else torch, name)
-    return lambda x: f(x if torch.is_tensor(x) else torch.as_tensor(x, dtype=torch.float64))
-
-
-MATHS = ("sqrt", "log", "log2", "log10", "log1p", "exp", "sin", "cos", "abs", "tanh", "ndtr", "log_ndtr")
-HELPERS: dict[str, Callable] = {name: _elementwise(name) for name in MATHS} | {"where": torch.where, "round": round}
 
 
 @dataclass(frozen=True)
@@ -45,57 +35,14 @@ class Mutant:
         return compiled(spoilt(self.tree, self.at, self.make), self.space)
 
 
-class _Canonical(ast.NodeTransformer):
-    """One way of writing each function: x.sqrt(), torch.sqrt(x), math.sqrt(x) and x ** 0.5 are sqrt(x)."""
-
-    def visit_Call(self, node):
-        self.generic_visit(node)
-        f = node.func
-        if isinstance(f, ast.Attribute) and f.attr in HELPERS and not node.keywords:
-            module = ast.unparse(f.value) in ("torch", "math", "torch.special")
-            return ast.Call(ast.Name(f.attr, ast.Load()), node.args if module else [f.value, *node.args], [])
-        return node
-
-    def visit_BinOp(self, node):
-        self.generic_visit(node)
-        root = isinstance(node.op, ast.Pow) and getattr(node.right, "value", None) == 0.5
-        return ast.Call(ast.Name("sqrt", ast.Load()), [node.left], []) if root else node
-
-
-def _expression(text: str) -> ast.expr:
-    return _Canonical().visit(ast.parse(text.strip(), mode="eval").body)
-
-
-def shown(node: ast.expr) -> str:
-    """An expression as one would write it, with ᾱ_t, √ and ²; a long one is only described."""
-    if size(node) > SHORT:
-        kinds = {ast.Div: "a fraction", ast.Mult: "the term", ast.Add: "a sum", ast.Sub: "a difference"}
-        called = getattr(getattr(node, "func", None), "id", "")
-        what = kinds.get(type(getattr(node, "op", None)), {"sqrt": "a root"}.get(called, "something"))
-        atoms = dict.fromkeys(
-            shown(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Subscript) and n is not node
-        )
-        words = [a for a in atoms if a not in HELPERS and a not in SYMBOLS.values() and len(a) < 12]
-        return f"{what} {'with' if what == 'the term' else 'of'} {words[0]}" if words else what
-    text = ast.unparse(node).replace(".reshape(-1, 1, 1, 1)", "")
-    for name, symbol in SYMBOLS.items():
-        text = re.sub(rf"\b{name}\[(\w+)\]", rf"{symbol}_\1", text)
-        text = re.sub(rf"\b{name}\[(\w+) ([-+]) (\w+)\]", rf"{symbol}_(\1\2\3)", text)
-        text = re.sub(rf"\b{name}\b(?![\[_])|\b{name}(?=_T)", symbol, text)
-    text = re.sub(r"\bsqrt\(([^\s()]+)\)", r"√\1", text).replace("sqrt(", "√(")
-    return text.replace(" ** 2", "²").replace(" * ", " · ").replace(" - ", " − ").replace("'", "")
-
-
 def _table(text: str) -> list[tuple[ast.expr, ast.expr, float, str]]:
     rows = [row.split("|") for row in text.strip().splitlines()]
-    return [
-        (_expression(a), _expression(b), float(c) + i / 1000, says.strip()) for i, (a, b, c, says) in enumerate(rows)
-    ]
+    return [(expression(a), expression(b), float(c) + i / 1000, says.strip()) for i, (a, b, c, says) in enumerate(rows)]
 
 
 _RULES, _RESULT = _table(ANYWHERE), _table(RESULT)
 _RULES += [
-    (_expression(a), _expression(b), 0.2, "{wrong} stands for {right}")
+    (expression(a), expression(b), 0.2, "{wrong} stands for {right}")
     for group in CONFUSED
     for a, b in itertools.permutations(group, 2)
 ]
@@ -105,38 +52,9 @@ for _group in map(str.split, ALIKE):
         _ALIKE[_name] |= set(_group) - {_name}
 
 
-def _canonical(function: Callable) -> ast.FunctionDef:
-    """The tree, canonical, with what is merely a name for an expression written out."""
-    tree = _Canonical().visit(tree_of(function))
-    stored = Counter(a.arg for a in tree.args.args)
-    stored.update(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-    known: dict[str, ast.expr] = {}
-    body = []
-    for statement in tree.body:
-        statement = fill(statement, known)
-        target, value = (statement.targets[0], statement.value) if isinstance(statement, ast.Assign) else (None, None)
-        both_tuples = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
-        pairs = list(zip(target.elts, value.elts, strict=True)) if both_tuples else [(target, value)]
-        if all(isinstance(t, ast.Name) and stored[t.id] == 1 and size(v) <= 2 * SHORT and _pure(v) for t, v in pairs):
-            known |= {t.id: v for t, v in pairs}
-        else:
-            body.append(statement)
-    tree.body = body
-    return ast.fix_missing_locations(copy(tree))
-
-
-def _pure(value: ast.expr) -> bool:
-    functions = [n.func for n in ast.walk(value) if isinstance(n, ast.Call)]
-    return all(
-        f.attr not in IMPURE if isinstance(f, ast.Attribute) else f.id in HELPERS or hasattr(builtins, f.id)
-        for f in functions
-        if isinstance(f, ast.Attribute | ast.Name)
-    )
-
-
 def mutants(solution: Callable, arguments: dict[str, Any]) -> list[Mutant]:
     """All single mistakes. arguments: those of one case, to tell which names are of one kind."""
-    tree = _canonical(solution)
+    tree = canonical(solution)
     names = set(arguments) | set(HELPERS) | names_in(tree) | set(dir(builtins))
     stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     kinds = dict.fromkeys(stored, "local") | {name: _kind(value) for name, value in arguments.items()}
@@ -216,7 +134,7 @@ def _rewrites(node: ast.expr, counts: bool, kinds: dict, names: set) -> Iterator
             yield 0.4, f"{new} stands for {node.value}", _always(ast.Constant(new)), ""
     elif counts and isinstance(node, ast.Name | ast.BinOp):
         for new in ("A - 1", "A + 1"):
-            for edit in _by_rule(node, _expression("A"), _expression(new), 0.4, "{wrong} stands for {right}"):
+            for edit in _by_rule(node, expression("A"), expression(new), 0.4, "{wrong} stands for {right}"):
                 yield *edit, ""
     elif not counts:
         local = isinstance(node, ast.Name) and kinds.get(node.id, "local") in ("local", "spy")
@@ -233,7 +151,7 @@ def _rewrites(node: ast.expr, counts: bool, kinds: dict, names: set) -> Iterator
         for other in kinds:
             if other != node.id and kinds[other] == kind:
                 for cost, text in [(0.2, other)] + [(0.6, f"{other} - 1")] * (counts and kind == "number"):
-                    new = _expression(text)
+                    new = expression(text)
                     yield cost, f"{shown(new)} stands for {shown(node)}", _always(new), ""
     if isinstance(node, ast.Constant) and type(node.value) in (int, float) and not counts:
         for new in sorted({node.value + 1, node.value - 1, 2 * node.value, node.value / 2} - {node.value}):

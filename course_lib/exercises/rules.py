@@ -19,8 +19,8 @@ A * B                | A                   | 0 | a factor, {B}, is missing
 A * B                | B                   | 0 | a factor, {A}, is missing
 A / B                | A                   | 0 | the division by {B} is missing
 A // B               | A                   | 0 | the division by {B} is missing
-A + B                | A                   | 0 | the term {B} is missing
-A + B                | B                   | 0 | the term {A} is missing
+A + B                | A                   | 0 | {B} is missing
+A + B                | B                   | 0 | {A} is missing
 A + B                | A - B               | 0 | the sign of {B} is turned
 A - B                | A + B               | 0 | the sign of {B} is turned
 A - B                | B - A               | 0 | a difference is the other way round: {B} comes first, and {A} is subtracted

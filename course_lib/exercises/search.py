@@ -13,7 +13,7 @@ from torch import Tensor
 
 from course_lib.exercises.gives import Slots, Sum, agrees, close, run, same, silent
 
-MOST = 1200  # mutants that are tried: about a second, and the same verdict on every machine
+MOST = 800  # mutants that are tried: about a second, and the same verdict on every machine
 NARROW = 2e-5  # how near a mistake's values must come, relative
 TIE = 0.1  # two causes whose costs differ by less are equally likely
 

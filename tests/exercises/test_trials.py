@@ -13,7 +13,6 @@ LESSONS = sorted(path.stem.removeprefix("lesson_") for path in (Path(__file__).p
 TRIALS = {lesson: importlib.import_module(f"tests.exercises.trials.lesson_{lesson}") for lesson in LESSONS}
 WRONG = [(name, i) for trials in TRIALS.values() for name, answers in trials.WRONG.items() for i in range(len(answers))]
 RIGHT = [(name, i) for trials in TRIALS.values() for name, answers in trials.RIGHT.items() for i in range(len(answers))]
-NAMED = {"00": 0.90, "06": 0.87}  # the share of wrong answers whose cause is named, as reached, less two points
 
 
 def trial(kind, name, i):
@@ -78,4 +77,4 @@ def test_enough_answers_are_tried_and_the_causes_named_are_no_fewer_than_before(
     share = sum(named) / len(named)
     record_property("share", share)
     print(f"lesson {lesson}: {sum(named)} of {len(named)} wrong answers are told their cause ({share:.1%})")
-    assert share >= NAMED[lesson]
+    assert share >= trials.NAMED

@@ -3,6 +3,24 @@
 import numpy as np
 import torch
 
+NAMED = 0.90  # the share of wrong answers whose cause is told, as reached, less two points
+
+SURVIVORS = {  # mutants of the solution that are no mistakes, each with the reason
+    "00.1": {
+        "the result is clipped to −1 … 1": "all levels lie in it",
+    },
+    "00.2": {
+        "in one place, the sign of signal is turned": "(−signal)² is signal²",
+    },
+    "00.3": {
+        "in one place, the sign of signal is turned": "(−signal)² is signal²",
+    },
+    "00.4": {
+        "the order is turned round": "of one channel",
+        "the result is clipped to −1 … 1": "means of pixels lie in it",
+    },
+}
+
 WRONG = {
     "00.1": [
         (lambda levels: levels / 16, "0 … 1"),
