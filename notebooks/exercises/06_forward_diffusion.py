@@ -271,10 +271,8 @@ Exercise(
         "√ᾱ_T reaches the goal": "A > goal -> A > goal**2",
         "your betas begin at 0, not": "torch.linspace(first, A, B, dtype=I) -> torch.linspace(0, A, B, dtype=I)",
         "your betas begin at 0.0001": "torch.linspace(first, A, B, dtype=I) -> torch.linspace(1e-4, A, B, dtype=I)",
-        "is your list of betas 101 long":
-            "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T + 1, dtype=I)",
-        "is your list of betas 99 long":
-            "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T - 1, dtype=I)",
+        "is your list of betas 101 long": "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T + 1, dtype=I)",
+        "is your list of betas 99 long": "torch.linspace(first, A, T, dtype=I) -> torch.linspace(first, A, T - 1, dtype=I)",
         "exp(−Σβ) reaches the goal": "return -2 * math.log(goal) / T - first",
         "your search ended at its bound: is it wide enough, and does it go the right way": "A > goal -> A < goal",
         "the search stopped too soon": "range(60) -> range(8)",
