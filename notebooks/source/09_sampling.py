@@ -847,7 +847,9 @@ The widget runs any sampler on the digits and shows $\mathbf x_t$ above and the 
 
 # %%
 WALKS = {
-    "DDPM / DDIM": lambda model, x, times, eta: sample(model, x, times, generator=torch.Generator().manual_seed(1), eta=eta),
+    "DDPM / DDIM": lambda model, x, times, eta: sample(
+        model, x, times, generator=torch.Generator().manual_seed(1), eta=eta
+    ),
     "Heun": lambda model, x, times, eta: heun(model, x, times),
     "DPM-Solver++": lambda model, x, times, eta: dpm_solver(model, x, times),
     "Euler–Maruyama": lambda model, x, times, eta: euler_maruyama(model, x, times, generator=torch.Generator().manual_seed(1)),
