@@ -1,13 +1,17 @@
 """From noise to images: the library of the course.
 
-data, exact      what the models learn from, and distributions whose every diffusion quantity is known
-diffusion, nets  the theory, line for line, and the networks that it trains
-models           everything else that generates or looks at images
-training         the loop, checkpoints and recipes
-metrics          how good the images are
-show, exercises  figures, widgets, and the checks of the exercises
+data, exact           what the models learn from, and distributions whose every diffusion quantity is known
+diffusion, nets       the theory, line for line, and the networks that it trains
+models                what can be trained, and how it samples
+training              recipes, the loop, checkpoints, devices
+metrics, experiments  how good the images are; recorded measurements
+show, exercises       figures, drawings, films, widgets; the engine behind check, hint and solution
+notebooks             the rules of a lesson, and how a notebook is made of its source
+agree, paths, threads  checks in the open; where files lie; how threads wait
+cli, launch, doctor   the commands, what `make` calls, and what this machine has
 
-`import course_lib` brings the first two lines, which need torch alone; import the others by name.
+`import course_lib` brings the first two lines, which need torch alone; import the others by name. README.md beside this
+file says what may import what, and where something new goes.
 """
 
 from course_lib.threads import quiet_waiting

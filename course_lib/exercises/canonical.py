@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 
 from course_lib.exercises.edits import copy, fill, size, tree_of
-from course_lib.exercises.rules import SYMBOLS
+from course_lib.exercises.mistakes import SYMBOLS
 
 SHORT = 4  # names and numbers in an expression that is short
 IMPURE = {"rand", "randn", "randint", "requires_grad_", "grad"}

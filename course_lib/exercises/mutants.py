@@ -1,4 +1,4 @@
-"""A solution spoilt by the mistakes that people make, the likeliest first: what stands in rules.py, and exchanged names."""
+"""A solution spoilt by the mistakes that people make, the likeliest first: what stands in mistakes.py, and exchanged names."""
 
 import ast
 import builtins
@@ -14,7 +14,7 @@ import torch
 from course_lib.exercises.canonical import HELPERS, canonical, expression, shown
 from course_lib.exercises.edits import compiled, fill, match, names_in, spoilt
 from course_lib.exercises.gives import Spy
-from course_lib.exercises.rules import ALIKE, ANYWHERE, CONFUSED, RESULT
+from course_lib.exercises.mistakes import ALIKE, ANYWHERE, CONFUSED, RESULT
 
 COUNTING = set("reshape view sum mean var std softmax flatten transpose cumsum cumprod unsqueeze permute".split())  # noqa: SIM905
 

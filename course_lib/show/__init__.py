@@ -8,7 +8,7 @@ from course_lib.show.lines import curves, label_line
 from course_lib.show.plane import density, plane_axes, points, trajectories
 from course_lib.show.roles import COLOURS, ROLES, colour, style, tint
 from course_lib.show.systems import diffusion_chain, gan_players, text_to_image
-from course_lib.show.unet import u_net
+from course_lib.show.unet_stages import u_net
 from course_lib.show.widgets import live, widget
 
 __all__ = [

@@ -10,7 +10,7 @@ from torch import nn
 
 from course_lib import show
 from course_lib.nets import Attention, Downsample, ResidualBlock, UNet, Upsample, stages
-from course_lib.show.unet import skip_connections
+from course_lib.show.unet_stages import skip_connections
 
 NETS = {
     "one level": {"channels": 1, "size": 6, "width": 8, "multipliers": (1,), "blocks": 1, "groups": 4},

@@ -1,0 +1,148 @@
+"""The protocol of what is trained: the images that it samples, the options that it takes, what it costs."""
+
+import json
+
+import pytest
+import small_models
+import torch
+
+from course_lib.diffusion import SAMPLERS, Clipped, Guided, last
+from course_lib.metrics import cost, count_calls, table
+from course_lib.models import MODELS, generate, makes_images, options_of, parts_of
+from course_lib.models.generation import BATCH
+from course_lib.training import RECIPES, build, load_trained, recipe_named
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_trained("ddpm-digits").model
+
+
+def g(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", ["ddpm-digits", "features-digits"])
+def test_every_model_draws_what_its_loss_needs(name):
+    recipe = recipe_named(name)
+    model = build(recipe).eval()
+    x0 = torch.rand(6, 1, 8, 8, generator=g(0)) * 2 - 1
+    label = torch.arange(6) if recipe.labels else None
+    draws = model.draw(tuple(x0.shape), g(1), torch.device("cpu"))
+    assert all(len(values) == 6 for values in draws.values())
+    losses = [sum(parts_of(model(x0, label, **draws)).values()) for _ in range(2)]
+    assert losses[0].ndim == 0 and torch.equal(*losses)
+    losses[0].backward()
+    assert any(p.grad is not None for p in model.parameters())
+
+
+def test_every_recipe_names_a_model_and_every_model_is_named_by_one():
+    assert {recipe.model for recipe in RECIPES.values()} == set(MODELS)
+
+
+def test_images_are_those_of_the_sampler_step_by_step(digits):
+    x_T = torch.randn(5, 1, 8, 8, generator=g(3))
+    by_hand = last(SAMPLERS["ddim"](Clipped(digits), x_T, digits.schedule.times(4))).clamp(-1, 1)
+    assert torch.equal(generate(digits, 5, seed=3, steps=4), by_hand)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_any_sampler_makes_images_and_the_same_seed_the_same_ones(digits, sampler):
+    a, b, c = (generate(digits, 3, seed=seed, steps=6, sampler=sampler) for seed in (0, 0, 1))
+    assert a.shape == (3, 1, 8, 8) and a.abs().max() <= 1
+    assert torch.equal(a, b) and not torch.allclose(a, c)
+
+
+def test_eta_0_and_1_of_either_sampler_are_ddim_and_ddpm(digits):
+    made = {
+        (s, eta): generate(digits, 3, steps=5, sampler=s, eta=eta) for s in ("ddim", "ddpm") for eta in (None, 0.0, 1.0)
+    }
+    assert torch.equal(made["ddim", None], made["ddpm", 0.0]) and torch.equal(made["ddpm", None], made["ddim", 1.0])
+    assert not torch.equal(made["ddim", None], made["ddpm", None])
+
+
+def test_more_images_than_a_batch_are_made_in_batches_from_one_stream(digits):
+    class Counting(torch.nn.Module):
+        sizes = []
+
+        def sample(self, n, generator, cond=None):
+            self.sizes.append((n, None if cond is None else len(cond)))
+            return torch.rand(n, 1, 8, 8, generator=generator)
+
+    model = Counting()
+    x0 = generate(model, BATCH + 3, seed=1)
+    assert model.sizes == [(BATCH, None), (3, None)] and len(x0.unique(dim=0)) == BATCH + 3
+    model.sizes.clear()
+    generate(model, BATCH + 3, cond=torch.arange(BATCH + 3))
+    assert model.sizes == [(BATCH, BATCH), (3, 3)]
+
+
+def test_an_option_that_a_model_does_not_take_is_refused_with_those_it_does(digits):
+    with pytest.raises(ValueError, match="takes no temperature; its options are: steps, sampler, eta, guidance"):
+        generate(digits, 2, temperature=1.0)
+
+
+def test_the_options_of_a_model_are_those_of_its_sample(digits):
+    assert options_of(digits) == {"steps": 50, "sampler": "ddim", "eta": None, "guidance": 1.0}
+    eye = load_trained("features-digits").model
+    assert not makes_images(eye) and options_of(eye) == {}
+
+
+def test_parts_are_named_by_the_loss_and_its_turn():
+    one, two = torch.tensor(1.0), torch.tensor(2.0)
+    assert parts_of(one) == {"loss": one} and parts_of(one, "critic") == {"critic": one}
+    assert parts_of({"kl": one, "mse": two}) == {"kl": one, "mse": two}
+    assert parts_of({"real": one}, "critic") == {"critic real": one}
+
+
+def test_guidance_is_the_wrapper_of_that_name(digits):
+    class Conditional(torch.nn.Module):
+        def forward(self, x_t, t, cond=None):
+            return digits.net(x_t, t) + (0 if cond is None else 0.1 * cond[:, None, None, None])
+
+    model = build(recipe_named("ddpm-digits"))
+    model.net, cond = Conditional(), torch.arange(4.0)
+    x_T = torch.randn(4, 1, 8, 8, generator=g(0))
+    expected = last(SAMPLERS["ddim"](Clipped(Guided(model, 3.0)), x_T, model.schedule.times(3), cond)).clamp(-1, 1)
+    assert torch.equal(generate(model, 4, cond=cond, steps=3, guidance=3.0), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [({"steps": 7}, 7), ({"steps": 7, "sampler": "heun"}, 13), ({"steps": 4, "sampler": "dpm-solver"}, 4)],
+    ids=str,
+)
+def test_calls_are_counted_of_the_network_and_not_of_its_layers(digits, options, calls):
+    assert count_calls(digits, n=2, **options) == calls
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in digits.modules())
+
+
+def test_calls_of_models_of_one_pass_are_one_and_a_decoder_after_the_sampler_is_one_more():
+    assert count_calls(small_models.SmallGAN(), n=2) == 1
+    assert count_calls(small_models.SmallVAE(), n=2) == 1
+    latents = small_models.SmallLatentDenoiser(small_models.SmallVAE())
+    assert count_calls(latents, n=2, steps=5) == 5 + 1
+
+
+def test_the_cost_says_weights_calls_and_seconds_and_on_what(digits):
+    found = cost(digits, recipe_named("ddpm-digits"), steps=2)
+    assert found.weights == 1_001_729 and found.calls == 2 and found.steps == 1500
+    assert found.seconds > 0 and found.seconds_per_step > 0 and "thread(s)" in found.machine
+    assert found.training_seconds == pytest.approx(1500 * found.seconds_per_step)
+
+
+def test_the_scoreboard_has_a_row_for_each_model_below_real_images():
+    score = {"mean": 1.25, "spread": 0.05, "real": 1.0, "real_spread": 0.2}
+    found = {
+        "quality": {"over_seeds": score, "precision": score, "recall": score, "c2st": score | {"spread": None},
+                    "copies": {"share": 0.012, "expected": 0.01}},
+        "cost": {"weights": 1_234_567, "seconds_per_step": 0.5, "steps": 1200, "calls": 50, "seconds": 1.2345},
+        "bits_per_dim": {"mean": 3.254}, "condition": {"accuracy": 0.9876},
+    }  # fmt: skip
+    plain = json.loads(json.dumps(found)) | {"bits_per_dim": None, "condition": None}
+    head, real, *rows = table({"a": found, "longer-name": plain}).splitlines()
+    assert len({len(line) for line in (head, real, *rows)}) == 1
+    assert real.split("  ")[0] == "(real images)" and "1.00 ± 0.20" in real
+    for said in ("1,234,567", "10 min", "50", "1.2", "1.25 ± 0.05", "1.2%", "3.25", "98.8%"):
+        assert said in rows[0], said
+    assert rows[1].startswith("longer-name") and "98.8%" not in rows[1]
