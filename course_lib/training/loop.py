@@ -222,9 +222,8 @@ class Run:
     def _diverged(self, what: str) -> TrainingDiverged:
         kept = checkpoint.newest(self.out) if self.out else None
         stands = f"the last good checkpoint is {shorten(kept)}" if kept else "no checkpoint was written before"
-        return TrainingDiverged(
-            f"{what} by step {self.step} of {self.recipe.name}; {stands}. Try a lower rate than {self.recipe.rate:g}"
-        )
+        advice = f" Try a lower rate than {self.recipe.rate:g}" if self.recipe.steps else ""
+        return TrainingDiverged(f"{what} by step {self.step} of {self.recipe.name}; {stands}.{advice}")
 
     def _checked(self, data: Split | None) -> Split:
         """What to train on. Raises ValueError for what can't be trained on, above all for images that are held out."""

@@ -577,12 +577,12 @@ for ax, t in zip(axes, stops, strict=True):
 show.figure(
     fig,
     "Five squares in a row: a density of three separate elongated bumps melts, over t = 0 to 1000, into one "
-    "round Gaussian; orange samples follow it.",
+    "round Gaussian; red samples follow it.",
 )
 
 # %% [markdown]
 r"""
-The blue is the exact density, not a histogram of the orange dots. Is it right? Hold it against its definition: average
+The blue is the exact density, not a histogram of the red dots. Is it right? Hold it against its definition: average
 the kernel $q(\mathbf x_t\mid\mathbf x_0)$ over 100,000 random $\mathbf x_0$, at five places of the plane.
 """
 
