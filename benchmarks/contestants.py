@@ -91,7 +91,6 @@ class Diffusers:
         options = {"generator": generator, "num_inference_steps": DDIM_STEPS, "output_type": "pt"}
         images = [pipeline(batch_size=size, **options).images for size in _sizes(n)]
         self.average.restore(self.model.parameters())
-        self.model.train()
         return 2 * torch.cat(images) - 1
 
 

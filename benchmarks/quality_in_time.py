@@ -1,7 +1,7 @@
 """Why not just use a library? Image quality against seconds of training, for the course and two well-known libraries.
 
-    pip install --target peers --no-deps denoising-diffusion-pytorch einops ema-pytorch
-    PYTHONPATH=peers python benchmarks/quality_in_time.py [--seconds 15 30 60 120 240 480] [--plot quality.png]
+    pip install --target runs/peers --no-deps denoising-diffusion-pytorch einops ema-pytorch
+    PYTHONPATH=runs/peers python benchmarks/quality_in_time.py [--seconds 15 30 60 120 160 240 480] [--plot quality.png]
 
 The three train on the same digits and the same CPU in one process, in turns of a few seconds, so that a machine that
 changes its speed favours none. Only training counts as time. At each mark the averaged weights make 3 sets of 1,000
@@ -184,7 +184,7 @@ def _made(marks: Sequence[float], sets: int, images: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, nargs="+", default=[15, 30, 60, 120, 240, 480])
+    parser.add_argument("--seconds", type=float, nargs="+", default=[15, 30, 60, 120, 160, 240, 480])
     parser.add_argument("--sets", type=int, default=3, help="sets of images at each mark, one for each sampling seed")
     parser.add_argument("--images", type=int, default=1000, help="images in a set, at least 500")
     parser.add_argument("--out", type=Path, default=OUT)
