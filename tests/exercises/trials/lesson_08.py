@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from course_lib.nets import ResidualBlock, sinusoids
 
-NAMED = 0.9  # the share of wrong answers whose cause is named, as reached, less two points
+NAMED = 0.76  # the share of wrong answers whose cause is named, as reached, less two points
 
 
 def size(n, k, s, p):
@@ -24,7 +24,13 @@ def weights(i, o, t, norms=(2, 2), kernel=9, biases=(1, 1, 1, 1), linear=True, s
     """norms: numbers per channel. biases: of the two convolutions, the linear layer and the shortcut."""
     has_shortcut = i != o if shortcut is None else shortcut
     convolutions = kernel * i * o + kernel * o * o + o * (biases[0] + biases[1])
-    return norms[0] * i + norms[1] * o + convolutions + linear * (t * o + o * biases[2]) + has_shortcut * (i * o + o * biases[3])
+    return (
+        norms[0] * i
+        + norms[1] * o
+        + convolutions
+        + linear * (t * o + o * biases[2])
+        + has_shortcut * (i * o + o * biases[3])
+    )
 
 
 NONE = (0, 0, 0, 0)
@@ -82,6 +88,7 @@ def inside(layers):
         field += (k - 1) * jump
         jump *= s
         return field
+    return None
 
 
 def unet(down, middle, up, x, kept=lambda before, h: h, take=-1, join=lambda h, skip: torch.cat([h, skip], dim=1)):
@@ -121,7 +128,7 @@ WRONG = {
         (lambda n, k, s, p: math.ceil((n + 2 * p - k) / s) + 1, "rounded up"),
         (lambda n, k, s, p: (n + 2 * p - k) / s + 1, "not rounded"),
         (lambda n, k, s, p: round((n + 2 * p - k) / s) + 1, "nearest"),
-        (lambda n, k, s, p: math.ceil((n + 2 * p - k) / s), "rounded up instead"),
+        (lambda n, k, s, p: math.ceil((n + 2 * p - k) / s), "rounding up adds nothing"),
         (lambda n, k, s, p: (n + 2 * p - k + 1) // s, "first place|before the division"),
         (lambda n, k, s, p: (n + 2 * p - k) / s, "not rounded, and"),
         (lambda n, k, s, p: n + 2 * p - k + 1, "division by stride|stride"),
@@ -137,7 +144,7 @@ WRONG = {
         (lambda n, k, s, p: (n + 2 * p - s) // k + 1, "kernel and stride|stride and kernel"),
     ],
     "08.2": [
-        (lambda n, k, s, p, goal: size_back(n, k, s, p) - goal, "sign"),
+        (lambda n, k, s, p, goal: size_back(n, k, s, p) - goal, "sign|other way round"),
         (lambda n, k, s, p, goal: goal - (n * s - 2 * p + k), "n strides"),
         (lambda n, k, s, p, goal: goal - ((n - 1) * s - p + k), "counted once"),
         (lambda n, k, s, p, goal: goal - ((n - 1) * s + 2 * p + k), "wrong sign|sign of"),
@@ -149,43 +156,43 @@ WRONG = {
         (lambda n, k, s, p, goal: goal - ((n - 1) * s - 2 * p), "kernel"),
         (lambda n, k, s, p, goal: goal - ((n - 1) * (s - 1) - 2 * p + k), "stride is one too small|s"),
         (lambda n, k, s, p, goal: goal - size_back(n, k, s, p) + 1, "one too many|too large"),
-        (lambda n, k, s, p, goal: goal - size_back(n, k, s, p) - 1, "one too few|too small"),
-        (lambda n, k, s, p, goal: (goal - size_back(n, k, s, p)) / 2, "half"),
+        (lambda n, k, s, p, goal: goal - size_back(n, k, s, p) - 1, "one too few|kernel is one too large"),
+        (lambda n, k, s, p, goal: (goal - size_back(n, k, s, p)) / 2, "half|halved"),
         (lambda n, k, s, p, goal: (goal - size_back(n, k, s, p)) // 2, "half of it, rounded"),
         (lambda n, k, s, p, goal: goal - size(n, k, s, p), "ordinary"),
         (lambda n, k, s, p, goal: s - 1, "stride − 1"),
-        (lambda n, k, s, p, goal: 0, "always 0"),
-        (lambda n, k, s, p, goal: 1, "always 1"),
+        (lambda n, k, s, p, goal: 0, "always 0|0 everywhere"),
+        (lambda n, k, s, p, goal: 1, "always 1|1 everywhere"),
         (lambda n, k, s, p, goal: (n - 1) * s - 2 * p + k + goal, None),
         (lambda n, k, s, p, goal: goal % s, None),
     ],
     "08.3": [
-        (lambda i, o, t: weights(i, o, t, biases=NONE), "biases are missing"),
+        (lambda i, o, t: weights(i, o, t, biases=NONE), "without the biases"),
         (lambda i, o, t: weights(i, o, t, shortcut=True), "where c_in = c_out|case of"),
         (lambda i, o, t: weights(i, o, t, shortcut=False), "shortcut"),
         (lambda i, o, t: weights(i, o, t, shortcut=i == o), "other way round"),
-        (lambda i, o, t: weights(i, o, t, norms=(0, 0)), "norms are missing"),
+        (lambda i, o, t: weights(i, o, t, norms=(0, 0)), "without the norms"),
         (lambda i, o, t: weights(i, o, t, kernel=3), "3×3 kernel"),
         (lambda i, o, t: weights(i, o, t) + 9 * i * o - 9 * o**2, "second convolution"),
         (lambda i, o, t: weights(i, o, t, norms=(0, 0), biases=NONE), "biases and the norms"),
         (lambda i, o, t: weights(i, o, t, biases=NONE, shortcut=False), "biases and the shortcut"),
         (lambda i, o, t: weights(i, o, t, biases=NONE, shortcut=True), "and the biases are missing"),
         (lambda i, o, t: weights(i, o, t, biases=(0, 0, 1, 0)), "biases of the convolutions"),
-        (lambda i, o, t: weights(i, o, t, biases=(1, 1, 0, 1)), "c_out weights are missing"),
-        (lambda i, o, t: weights(i, o, t, biases=(1, 1, 1, 0)), "bias of the shortcut"),
-        (lambda i, o, t: weights(i, o, t, norms=(2, 0)), "second norm"),
+        (lambda i, o, t: weights(i, o, t, biases=(1, 1, 0, 1)), "c_out is missing"),
+        (lambda i, o, t: weights(i, o, t, biases=(1, 1, 1, 0)), "bias of the shortcut|c_out is missing"),
+        (lambda i, o, t: weights(i, o, t, norms=(2, 0)), "second norm|2 · c_out is missing"),
         (lambda i, o, t: weights(i, o, t, norms=(1, 1)), "not only a scale"),
-        (lambda i, o, t: weights(i, o, t, norms=(0, 2)), "first norm"),
-        (lambda i, o, t: weights(i, o, t, norms=(0, 4)), "first norm has c_out"),
-        (lambda i, o, t: weights(i, o, t, norms=(4, 0)), "second norm has c_in"),
+        (lambda i, o, t: weights(i, o, t, norms=(0, 2)), "first norm|2 · c_in is missing"),
+        (lambda i, o, t: weights(i, o, t, norms=(0, 4)), "c_out stands for c_in"),
+        (lambda i, o, t: weights(i, o, t, norms=(4, 0)), "c_in stands for c_out"),
         (lambda i, o, t: weights(i, o, t) + 9 * o * (o - i), "first convolution starts"),
         (lambda i, o, t: weights(i, o, t) + 9 * i * i - 9 * o * o + i - o, "first convolution changes|second convolution"),
-        (lambda i, o, t: weights(i, o, t) - 9 * o * o - o, "one of the two|conv"),
-        (lambda i, o, t: weights(i, o, t) + 9 * o * (2 - i - o), "a filter looks at"),
+        (lambda i, o, t: weights(i, o, t) - 9 * o * o - o, "one of the two|9 · c_out · c_out \\+ c_out is missing"),
+        (lambda i, o, t: weights(i, o, t) + 9 * o * (2 - i - o), "a filter has a kernel"),
         (lambda i, o, t: weights(i, o, t) + 8 * i * o * (i != o), "not 3×3"),
         (lambda i, o, t: weights(i, o, t, linear=False), "linear"),
         (lambda i, o, t: weights(i, o, t) + (t + 1) * (i - o), "leads to c_in"),
-        (lambda i, o, t: weights(i, o, t) + t - t * o, "not time weights"),
+        (lambda i, o, t: weights(i, o, t) + t - t * o, "a factor, c_out, is missing"),
         (lambda i, o, t: 9 * i * o + 9 * o * o, "kernels alone"),
         (lambda i, o, t: weights(i, o, t, biases=NONE, shortcut=False, norms=(0, 0)), "biases and the norms and the shortcut"),
         (lambda i, o, t: weights(i, o, t, linear=False, norms=(0, 0)), "norms and the linear layer"),
@@ -193,23 +200,24 @@ WRONG = {
     ],
     "08.4": [
         (lambda t, w: torch.stack(parts(t, w), dim=2).flatten(1), "take turns"),
-        (lambda t, w: sinusoids(t, w).roll(w // 2, dims=1), "cosines come first"),
+        (lambda t, w: sinusoids(t, w).roll(w // 2, dims=1), "cosines come first|other order"),
         (lambda t, w: waves(t, torch.arange(w // 2) / (w // 2)), "reach 1"),
         (lambda t, w: waves(t, -evenly(w)), "rise"),
         (lambda t, w: torch.cat([f(t[:, None] * torch.exp(math.log(10_000) * evenly(w))) for f in (torch.sin, torch.cos)], 1), "rise"),
+        (lambda t, w: torch.cat([f(t[:, None] * torch.exp(math.log(10_000) * torch.arange(w // 2) / (w // 2 - 1))) for f in (torch.sin, torch.cos)], 1), "rise"),
         (lambda t, w: torch.cat([f(t[:, None] / 10_000 ** -evenly(w)) for f in (torch.sin, torch.cos)], 1), "rise|divides"),
         (lambda t, w: waves(t, evenly(w) * math.log10(10_000), math.e), "log10"),
         (lambda t, w: waves(t, evenly(w) * math.log2(10_000), math.e), "log2"),
         (lambda t, w: waves(t, evenly(w), math.e), "where is the 10,000"),
         (lambda t, w: waves(t, -torch.linspace(1, 1e-4, w // 2).log(), math.e), "evenly"),
-        (lambda t, w: sinusoids(t, 2 * w), "as many sines as"),
+        (lambda t, w: sinusoids(t, 2 * w), "division by 2 is missing"),
         (lambda t, w: parts(t, w)[0], "sines alone"),
-        (lambda t, w: torch.cat([parts(t, w)[0]] * 2, 1), "no cosines"),
-        (lambda t, w: torch.cat([parts(t, w)[1]] * 2, 1), "no sines"),
+        (lambda t, w: torch.cat([parts(t, w)[0]] * 2, 1), "sin stands for cos"),
+        (lambda t, w: torch.cat([parts(t, w)[1]] * 2, 1), "cos stands for sin"),
         (lambda t, w: waves(t, torch.arange(1, w // 2 + 1) / (w // 2)), None),
         (lambda t, w: waves(t, torch.arange(1, w // 2 + 1) / (w // 2 - 1)), "start at 1"),
-        (lambda t, w: waves(t, evenly(w).flip(0)), "slow to fast"),
-        (lambda t, w: waves(t, torch.arange(w // 2) / (w - 1)), "half of the width"),
+        (lambda t, w: waves(t, evenly(w).flip(0)), "slow to fast|another order"),
+        (lambda t, w: waves(t, torch.arange(w // 2) / (w - 1)), "division by 2 is missing"),
         (lambda t, w: waves(t, torch.arange(w // 2) / w), "i / width"),
         (lambda t, w: waves(t, torch.arange(w // 2) // (w // 2 - 1)), "whole division"),
         (lambda t, w: waves(2 * math.pi * t, evenly(w)), "2π"),
@@ -250,10 +258,10 @@ WRONG = {
         (lambda q, k, v: (q @ k.transpose(1, 2)).softmax(2) @ v, "division|root"),
         (lambda q, k, v: (q @ k.transpose(1, 2) / q.shape[2]).softmax(2) @ v, "root"),
         (lambda q, k, v: (q @ k.transpose(1, 2) * q.shape[2] ** 0.5).softmax(2) @ v, "multiplies"),
-        (lambda q, k, v: (q @ k.transpose(1, 2) / q.shape[1] ** 0.5).softmax(2) @ v, "number of pixels"),
+        (lambda q, k, v: (q @ k.transpose(1, 2) / q.shape[1] ** 0.5).softmax(2) @ v, "scaled by the pixels"),
         (lambda q, k, v: (q @ k.transpose(1, 2) / q.shape[0] ** 0.5).softmax(2) @ v, "batch"),
         (lambda q, k, v: (q @ k.transpose(1, 2) / q.shape[1]).softmax(2) @ v, "number of pixels"),
-        (lambda q, k, v: (q @ k.transpose(1, 2)).softmax(2) / q.shape[2] ** 0.5 @ v, "outside"),
+        (lambda q, k, v: (q @ k.transpose(1, 2)).softmax(2) / q.shape[2] ** 0.5 @ v, "before the softmax"),
         (lambda q, k, v: scores(q, k).softmax(1) @ v, "queries"),
         (lambda q, k, v: (q @ k.transpose(1, 2)).softmax(1) @ v, "queries; and"),
         (lambda q, k, v: scores(q, k).softmax(0) @ v, "batch"),
@@ -261,7 +269,7 @@ WRONG = {
         (lambda q, k, v: scores(k, q).softmax(2) @ v, "q and k are exchanged"),
         (lambda q, k, v: (k @ q.transpose(1, 2)).softmax(2) @ v, "q and k are exchanged, and"),
         (lambda q, k, v: scores(q, k).softmax(2).transpose(1, 2) @ v, "transposed"),
-        (lambda q, k, v: scores(q, k) @ v, "no weights"),
+        (lambda q, k, v: scores(q, k) @ v, r"softmax\(…\) is missing"),
         (lambda q, k, v: q @ k.transpose(1, 2) @ v, "no weights, and"),
         (lambda q, k, v: scores(q, k).exp() @ v, "without their sum"),
         (lambda q, k, v: scores(q, k) / scores(q, k).sum(2, keepdim=True) @ v, "without exp"),
@@ -299,16 +307,16 @@ WRONG = {
         (lambda layers: seen(layers, kernel=lambda k, s: k // 2), "one side only"),
         (lambda layers: seen(layers, kernel=lambda k, s: k // 2, start=0), "radius"),
         (lambda layers: seen(layers, kernel=lambda k, s: k // 2 * 2), "even kernel"),
-        (lambda layers: seen(layers, kernel=lambda k, s: 2 * (k - 1)), "for each side|doubled"),
+        (lambda layers: seen(layers, kernel=lambda k, s: 2 * (k - 1)), "2 stands for 1|doubled"),
         (lambda layers: seen(layers) ** 2, "squared"),
-        (lambda layers: math.prod(s for _, s in layers), "distance of neighbours"),
+        (lambda layers: math.prod(s for _, s in layers), "jump stands for field"),
         (lambda layers: seen(layers[:-1]), "last layer is left out"),
         (lambda layers: seen(layers[1:]), "first layer is left out"),
         (lambda layers: layers[-1][0], "last layer alone"),
         (lambda layers: seen([(s, k) for k, s in layers]), "exchanged"),
         (lambda layers: 3, None),
         (lambda layers: seen([(k, 2) for k, _ in layers]), "doubled"),
-        (lambda layers: seen(layers) + 1, "one too large"),
+        (lambda layers: seen(layers) + 1, "one too large|2 stands for 1"),
         (lambda layers: (seen(layers) - 1) / 2, None),
     ],
     "08.8": [
@@ -326,7 +334,7 @@ WRONG = {
         (lambda d, m, u, x: unet(d, m, u, x).detach().numpy(), "cannot learn"),
         (lambda d, m, u, x: unet(d, m, u, x, join=lambda h, s: torch.tensor(np.concatenate([h.detach().numpy(), s.detach().numpy()], 1))), "cannot learn"),
         (lambda d, m, u, x: unet(d, m, u, x, join=lambda h, skip: torch.cat([h, skip])), "along the channels"),
-        (lambda d, m, u, x: unet(d, m, u, x, join=lambda h, skip: h), "concatenated"),
+        (lambda d, m, u, x: unet(d, m, u, x, join=lambda h, skip: h), "where is the skip"),
         (lambda d, m, u, x: unet(d, m, u, x, join=lambda h, skip: torch.cat([h, h], 1)), "way down"),
         (lambda d, m, u, x: unet(d, m, u, x, join=lambda h, skip: (h, skip)), "should get one tensor"),
         (lambda d, m, u, x: unet(d, m, u[::-1], x), r"up\[2\] gets middle's output as h|up\[0\] gets"),
@@ -363,7 +371,9 @@ def counted(c_in, c_out, time):
 
 def by_list(c_in, c_out, time):
     total = 0
-    for inputs, outputs, kernel in [(c_in, c_out, 3), (c_out, c_out, 3), (time, c_out, 1)] + [(c_in, c_out, 1)] * (c_in != c_out):
+    for inputs, outputs, kernel in [(c_in, c_out, 3), (c_out, c_out, 3), (time, c_out, 1)] + [(c_in, c_out, 1)] * (
+        c_in != c_out
+    ):
         total += outputs * (inputs * kernel * kernel + 1)
     for channels in (c_in, c_out):
         total += 2 * channels
@@ -575,4 +585,39 @@ RIGHT = {
     ],
 }  # fmt: skip
 
-SURVIVORS: dict[str, dict[str, str]] = {}
+_SHIFTED = [f"{what} is one too {size}" for what in ("x", "something of groups") for size in ("large", "small")]
+_SCORES = [
+    f"{what} is one too {size}"
+    for what in ("a fraction of q", "q @ k.transpose(1, 2)", "k.transpose(1, 2)", "k")
+    for size in ("large", "small")
+]
+_SHAPE = [
+    "k stands for q", "v stands for q", "a square root is taken of q", "q is squared", "q is one too large", "q is one too small",
+    "the sign of q is turned", "1 − q stands for q", "q is doubled", "q is halved", "1 is divided by q", "a logarithm is taken of q",
+]  # fmt: skip
+_EVEN = [
+    "a quotient is not rounded",
+    "a quotient is rounded up",
+    "a quotient is rounded to the nearest",
+    "width is one too large",
+]
+_ONCE = "in one place, {}".format
+SURVIVORS: dict[str, dict[str, str]] = {
+    "08.4": dict.fromkeys([*_EVEN, *map(_ONCE, _EVEN)], "a width is even")
+    | dict.fromkeys(["9999 stands for 10000", "10001 stands for 10000"], "a difference of 1 in 10,000")
+    | {"the result is clipped to −1 … 1": "sines and cosines lie in it"},
+    "08.5": dict.fromkeys([*_SHIFTED, *map(_ONCE, _SHIFTED)], "the mean is taken out")
+    | dict.fromkeys(
+        ["x − 1 stands for x", "x + 1 stands for x"], "the length of x − 1 is that of x, and the mean is taken out"
+    )
+    | dict.fromkeys(map(_ONCE, ["x − 1 stands for x", "x + 1 stands for x"]), "only the length of x is used there")
+    | {_ONCE(f"the sign of {what} is turned"): "the variance has no sign" for what in ("x", "something of groups")}
+    | {
+        _ONCE(f"1 − {what} stands for {what}"): "the variance has no sign and no mean"
+        for what in ("x", "something of groups")
+    },
+    "08.6": dict.fromkeys(_SCORES, "a row of scores grows by one number, which the softmax takes out")
+    | dict.fromkeys(map(_ONCE, _SHAPE), "only the shape is used there")
+    | {"q.shape is doubled": "a shape twice in a row has the same third entry"},
+    "08.7": {"the two are in the other order": "1 and 1", "a square root is taken of (1, 1)": "√1 is 1"},
+}
