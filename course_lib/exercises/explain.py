@@ -181,14 +181,16 @@ class _Reading:
         return f"{at}{place}{name} is {ours} and should be {theirs}"
 
     def _where(self, n: int) -> str:
-        """The numbers of a case that its arguments hold: at t = 300, s = 200; those that never vary are left out."""
+        """The numbers and lists of a case: at t = 300, s = 200; those that never vary are left out."""
 
-        def plain(case: dict[str, Any]) -> dict[str, float]:
-            return {k: float(v) for k, v in case.items() if isinstance(v, int | float) or getattr(v, "ndim", 1) == 0}
+        def plain(case: dict[str, Any]) -> dict[str, str]:
+            numbers = {k: v for k, v in case.items() if isinstance(v, int | float) or getattr(v, "ndim", 1) == 0}
+            lists = {k: str(v) for k, v in case.items() if isinstance(v, list) and len(str(v)) < 60}
+            return {k: lists.get(k) or f"{float(numbers[k]):.6g}" for k in case if k in numbers or k in lists}
 
-        numbers = list(map(plain, self.cases))
-        varied = {k: v for k, v in numbers[n].items() if len({other.get(k) for other in numbers}) > 1}
-        return f"at {', '.join(f'{k} = {v:.6g}' for k, v in varied.items())}" if varied else ""
+        cases = list(map(plain, self.cases))
+        varied = {k: v for k, v in cases[n].items() if len({other.get(k) for other in cases}) > 1}
+        return f"at {', '.join(f'{k} = {v}' for k, v in varied.items())}" if varied else ""
 
 
 def apart(a: float, b: float, scale: float = 0.0) -> tuple[str, str]:

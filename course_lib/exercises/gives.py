@@ -125,12 +125,16 @@ def uniform(seed: int, *shape: int) -> Tensor:
 def as_numbers(value: Any) -> Tensor | None:
     """An answer as float64, lists of tensors stacked; None where it is no real number at all."""
     try:
-        if isinstance(value, list | tuple) and any(torch.is_tensor(v) for v in value):
-            value = torch.stack([torch.as_tensor(v) for v in value])
-        tensor = torch.as_tensor(value).detach()
+        tensor = _stacked(value)
         return None if tensor.is_complex() else tensor.double()
     except Exception:  # an answer can be anything, with any __array__ of its own
         return None
+
+
+def _stacked(value: Any) -> Tensor:
+    if isinstance(value, list | tuple) and any(torch.is_tensor(v) for v in value):
+        value = torch.stack([torch.as_tensor(v) for v in value])
+    return torch.as_tensor(value).detach()
 
 
 def tolerance(right: Tensor, rtol: float) -> Tensor:
@@ -145,7 +149,8 @@ def close(found: Tensor | None, right: Tensor | None, rtol: float = 1e-4) -> boo
     if found is None or right is None or found.shape != right.shape:
         return found is right
     same = (found == right) | (found.isnan() & right.isnan())
-    return bool((same | ((found - right).abs() <= tolerance(right, rtol))).all())
+    near = right.isfinite() & ((found - right).abs() <= tolerance(right, rtol))
+    return bool((same | near).all())
 
 
 def agrees(found: Slot, right: Slot, case: dict[str, Any]) -> bool:
@@ -206,7 +211,7 @@ def _slot(name: str, give: Value, value: Any) -> Slot:
     coarse = 4 * torch.finfo(kind).eps if kind in (torch.float16, torch.bfloat16) else 0.0
     tensor = as_numbers(value)
     if tensor is not None and not torch.is_tensor(value):
-        kind = torch.as_tensor(value).dtype if isinstance(value, int | float | list | tuple) else kind
+        kind = _stacked(value).dtype if isinstance(value, int | float | list | tuple) else kind
     whole = isinstance(kind, torch.dtype) and not kind.is_floating_point
     return Slot(name, give, tensor, whole, coarse)
 

@@ -289,7 +289,7 @@ agree("by hand = ResidualBlock", residual_block(x, time, block), block(x, time),
 r"""
 ### Exercise 08.3 · Count the weights of a block (10 minutes)
 
-How many weights has `ResidualBlock(c_in, c_out, time, groups)`? The shortcut is a $1\times1$ convolution where the channels change, and nothing where they don't. `time` is the width
+How many weights has `ResidualBlock(c_in, c_out, time, groups)`, biases and the norms' scales and shifts included? The shortcut is a $1\times1$ convolution where the channels change, and nothing where they don't. `time` is the width
 of the time vector.
 """
 
@@ -351,7 +351,7 @@ check("08.4", embed)
 r"""
 ### Exercise 08.5 · Group normalization by hand (10 minutes)
 
-As in the cell above, for any number of `groups` of neighbouring channels, without learned scale. `x` is $(n, c, h, w)$, the variance is divided by $N$, and `eps` is added inside the root.
+As in the cell above, for any number of `groups` of neighbouring channels, without learned scale. `x` is $(n, c, h, w)$, the variance is divided by $N$, the number of entries of a group, and `eps` is added inside the root.
 """
 
 

@@ -281,3 +281,25 @@ def count(n):
 @pytest.mark.parametrize("value", ["text", {}, {1}, 1j, object(), print, [[1], [1, 2]]])
 def test_what_is_no_number_is_none(value):
     assert as_numbers(value) is None
+
+
+def test_nothing_finite_is_close_to_infinity():
+    assert not close(torch.tensor([3056.0]), torch.tensor([float("inf")]))
+    assert close(torch.tensor([float("inf")]), torch.tensor([float("inf")]))
+
+
+def heights(rows):
+    return torch.tensor(rows).double().sum(1)
+
+
+def test_an_answer_may_be_a_list_of_tensors_and_a_message_shows_a_list_that_was_given():
+    exercise = Exercise(
+        "99.9",
+        lambda rows: torch.outer(heights(rows), torch.ones(2)),
+        cases=[{"rows": [[1, 2], [3, 5]]}, {"rows": [[7, 2], [0, 4]]}],
+        gives=[Value("the sums")],
+        hints=["add"],
+    )
+    assert exercise.examine(lambda rows: [torch.tensor([float(sum(row))] * 2) for row in rows]).right
+    message = exercise.examine(lambda rows: [torch.tensor([1.0 + row[0]] * 2) for row in rows]).message
+    assert "at rows = [[1, 2], [3, 5]], entry" in message

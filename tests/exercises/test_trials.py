@@ -55,7 +55,8 @@ def test_no_message_tells_the_solution(verdicts, name):
     solution = bare(exercise.source().rpartition("return ")[2])
     for i in range(len(trial("WRONG", name, slice(None)))):
         message = bare(verdicts[name, i].message)
-        assert not [text for text in [*formulas(exercise), solution] if text in message]
+        told = [*formulas(exercise), *([solution] if re.search(r"\W", solution) else [])]  # "return h" tells nothing
+        assert not [text for text in told if text in message]
     assert not [text for sentence in exercise.slips for text in formulas(exercise) if text in bare(sentence)]
 
 
