@@ -61,7 +61,7 @@ Exercise(
         "the variance of the step forward, β_t: knowing x_0 narrows it": "return A, B -> return A, beta[t]",
         "what the step alone says of x_(t−1); x_0 makes it narrower": "return A, B -> return A, beta[t] / (1 - beta[t])",
         "what the jump from x_0 alone says of x_(t−1); x_t makes it narrower": "return A, B -> return A, 1 - before",
-        "two variances are added: precisions that add": "return A, B -> return A, beta[t] / (1 - beta[t]) + 1 - before",
+        "two variances are added, but precisions add": "return A, B -> return A, beta[t] / (1 - beta[t]) + 1 - before",
         "the step before, from t − 2 to t − 1: the tables have T + 1 entries, so an index is t itself":
             "beta[t] -> beta[t - 1] ; alpha_bar[t - 1] -> alpha_bar[t - 2] ; alpha_bar[t] -> alpha_bar[t - 1]",
     },
@@ -108,7 +108,7 @@ def ddpm_loss(net, x0, t, eps, alpha_bar):
 
 
 def guess(x_t, _):
-    return 0.6 * x_t + 0.3 * torch.sin(3 * x_t) + 0.2
+    return 1.6 * x_t + 0.5 * torch.sin(3 * x_t) + 0.2
 
 
 # Eight images of 8 × 8, so that a table without its shape broadcasts in silence.
@@ -150,7 +150,7 @@ Exercise(
     "07.5", eps_weight,
     cases=[
         {"t": t, "beta": schedule.beta, "alpha_bar": schedule.alpha_bar, "sigma2": share * schedule.beta[t]}
-        for schedule, t, share in ((SHORT, 6, 0.7), (LINEAR, 400, 1.3), (COSINE, 700, 0.9), (SHORT, 13, 1.7), (SHORT, 1, 1.1))
+        for schedule, t, share in ((SHORT, 6, 0.7), (LINEAR, 400, 1.3), (COSINE, 700, 0.9), (SHORT, 13, 1.7), (SHORT, 1, 0.3))
     ],
     gives=[Value("λ_t", "β_t² / (2 sigma2 α_t (1 − ᾱ_t))")],
     slips={
@@ -228,8 +228,8 @@ def _of_times(times, T):
         return "all images of a batch have the same t; each should have one of its own"
     low, high = int(times.min()), int(times.max())
     if (low, high) != (1, T):
-        quiet = ": at 0 there is no noise to find" * (low == 0)
-        unseen = f": sampling begins at {T}, where net was never trained" * (high == T - 1)
+        quiet = "; at 0 there is no noise to find" * (low == 0)
+        unseen = f"; sampling begins at {T}, where net was never trained" * (high == T - 1)
         return f"the times for net run from {low} to {high}, and the chain has {T} steps{quiet}{unseen}"
     share = torch.bincount(times.long().flatten(), minlength=T + 1)[1:] / times.numel()
     worst = int((share * T - 1).abs().argmax())
@@ -281,8 +281,8 @@ def log_decoder(x0, mu, sigma, levels):
     half = 1 / (levels - 1)
     below = torch.special.ndtr((x0 - half - mu) / sigma)
     above = torch.special.ndtr((x0 + half - mu) / sigma)
-    below = torch.where(x0 < half - 1, 0.0, below)
-    above = torch.where(x0 > 1 - half, 1.0, above)
+    below = torch.where(x0 <= -1, 0.0, below)
+    above = torch.where(x0 >= 1, 1.0, above)
     return torch.log(above - below)
 
 
@@ -300,7 +300,7 @@ Exercise(
     gives=[Value("the log mass", "log(Φ((x0 + h − mu)/sigma) − Φ((x0 − h − mu)/sigma)) with h = 1/(levels − 1)")],
     slips={
         "the bins of −1 and 1 are as wide as the others, but they reach to −∞ and ∞": "torch.where(A, B, C) -> C",
-        "whether a bin is open depends on the other pixels": "x0 < A -> x0 == x0.min() ; x0 > A -> x0 == x0.max()",
+        "whether a bin is open depends on the other pixels": "x0 <= A -> x0 == x0.min() ; x0 >= A -> x0 == x0.max()",
         "count the gaps between the values: there is one fewer": "levels - 1 -> levels",
         "a whole bin to each side of x0, which lies in the middle": "1 / (levels - 1) -> 2 / (levels - 1)",
         "half a bin is 1/16 for 17 levels, and not for any number": "1 / (levels - 1) -> 1 / 16",
