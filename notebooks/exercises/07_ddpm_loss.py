@@ -40,8 +40,7 @@ Exercise(
 def undo_one_step(x_t, x0, t, beta, alpha_bar):
     now, before = alpha_bar[t], alpha_bar[t - 1]
     mu_tilde = ((1 - beta[t]).sqrt() * (1 - before) * x_t + before.sqrt() * beta[t] * x0) / (1 - now)
-    beta_tilde = beta[t] * (1 - before) / (1 - now)
-    return mu_tilde, beta_tilde
+    return mu_tilde, beta[t] * (1 - before) / (1 - now)
 
 
 Exercise(
@@ -56,7 +55,7 @@ Exercise(
             "pull = (1 - beta[t]).sqrt() / beta[t] * x_t + alpha_bar[t - 1].sqrt() / (1 - alpha_bar[t - 1]) * x0\n"
             "return pull / precision, 1 / precision",
         "the variance is upside down, as a slide prints it: that is more than β_t, but knowing x_0 narrows it":
-            "beta_tilde = A -> beta_tilde = beta[t] * (1 - now) / (1 - before)",
+            "return A, B -> return A, beta[t] * (1 - now) / (1 - before)",
         "the standard deviation, where the variance was asked for": "return A, B -> return A, B.sqrt()",
         "the variance of the step forward, β_t: knowing x_0 narrows it": "return A, B -> return A, beta[t]",
         "what the step alone says of x_(t−1); x_0 makes it narrower": "return A, B -> return A, beta[t] / (1 - beta[t])",

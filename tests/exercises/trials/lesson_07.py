@@ -32,7 +32,6 @@ SURVIVORS = {  # mutants of the solution that are no mistakes, each with the rea
     },
     "07.2": BETA | ONE_NUMBER | {
         "the result is clipped to −1 … 1": "a variance lies in it",
-        "the step for `beta_tilde` comes too early": "it does not use mu_tilde",
     },
     "07.3": BETA,
     "07.4": ONE_NUMBER | {
