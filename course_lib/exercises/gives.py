@@ -92,7 +92,7 @@ class Spy:
         self.given.append(tuple(g.detach().clone() if torch.is_tensor(g) else g for g in given))
         answer = self.says(*given)
         if self.tracked:
-            answer = answer.detach().requires_grad_()
+            answer = answer.detach().requires_grad_(torch.is_grad_enabled())
             self.answers.append(answer)
         return answer
 
@@ -232,7 +232,7 @@ def _calls(spy: Spy, calls: Calls) -> Iterator[Slot]:
 def _gradient(give: Value, value: Any, argument: Tensor | Spy) -> Slot:
     leaves = argument.answers if isinstance(argument, Spy) else [argument]
     slot = Slot(f"the gradient of {give.name} with respect to {give.gradient}", give, None, is_gradient=True)
-    if torch.is_tensor(value) and value.requires_grad and leaves:
+    if torch.is_tensor(value) and value.requires_grad and leaves and all(x.requires_grad for x in leaves):
         grads = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
         whole = [torch.zeros_like(x) if g is None else g for g, x in zip(grads, leaves, strict=True)]
         with contextlib.suppress(RuntimeError):

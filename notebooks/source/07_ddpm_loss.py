@@ -502,7 +502,8 @@ show.widget(
 r"""
 ### Exercise 07.1 · The KL of two Gaussians (5 minutes)
 
-Return $D_{\mathrm{KL}}(\mathcal N(m_1,v_1)\,\|\,\mathcal N(m_2,v_2))$ in nats, entry by entry; `v1` and `v2` are variances.
+Return $D_{\mathrm{KL}}(\mathcal N(m_1,v_1)\,\|\,\mathcal N(m_2,v_2))$ in nats, entry by entry; all four are tensors of
+one shape, and `v1` and `v2` are variances.
 """
 
 
@@ -873,6 +874,7 @@ r"""
 ### Exercise 07.7 · Seventeen grey levels (25 minutes)
 
 Return the *log* of that mass for every entry of `x0`, for any number of `levels` spread evenly over $[-1, 1]$. `sigma` is a standard deviation.
+`x0` and `mu` have one shape. A mass too small for a floating-point number may come out as 0, and its log as $-\infty$.
 """
 
 

@@ -68,6 +68,11 @@ def test_net_may_be_asked_in_parts_by_name_and_in_float32(answer):
     assert LOSS.examine(answer).right, LOSS.examine(answer).message
 
 
+def half_frozen(net, x0, t, eps, alpha_bar):
+    learned = ddpm_loss(net, x0[:2], t[:2], eps[:2], alpha_bar)
+    return 0.4 * learned + 0.6 * ddpm_loss(torch.no_grad()(net), x0[2:], t[2:], eps[2:], alpha_bar)
+
+
 @pytest.mark.parametrize(
     "cut",
     [
@@ -75,6 +80,9 @@ def test_net_may_be_asked_in_parts_by_name_and_in_float32(answer):
         lambda *a: ddpm_loss(*a).detach(),
         torch.no_grad()(lambda *a: ddpm_loss(*a)),
         lambda net, *a: ddpm_loss(lambda x, t: net(x, t).detach(), *a),
+        lambda net, *a: ddpm_loss(torch.no_grad()(net), *a),
+        lambda net, *a: ddpm_loss(torch.inference_mode()(net), *a),
+        half_frozen,
         lambda *a: ddpm_loss(*a).detach().numpy(),
         lambda *a: ddpm_loss(*a).detach().requires_grad_(),
     ],
