@@ -48,7 +48,6 @@ Exercise(
         "143 is rounded already, and 7 of those are not 1000": "return [T - i * round(T / n) for i in range(n + 1)]",
         "from 142 to 148 long: a step of 142 is rounded": "return [T - i * (T // n) for i in range(n)] + [0]",
         "and it stops at 100: 0 is a time as well": "return list(range(T, 0, -T // n))",
-        "has 10 times and should have 11": "range(n + 1) -> range(1, n + 1)",
         "the step from t = 1 to t = 0 is part of": "return torch.linspace(T, 1, n + 1).round().int().tolist()",
         "so T itself is a time": "return torch.linspace(T - 1, 0, n + 1).round().int().tolist()",
         "sampling starts at T, in the noise": "n - i -> i",
@@ -155,7 +154,9 @@ Exercise(
         "downhill: the score points to where x is more probable": "x + size * score(x) -> x - size * score(x)",
         "the noise has moved x before the score is asked": "x = x + (2 * size) ** 0.5 * z\nreturn x + size * score(x)",
         "no noise: x would climb to the next peak and stay there": "A + (2 * size) ** 0.5 * z -> A",
-        "half of size belongs to noise of variance size; here it has another": "size * score(x) -> size / 2 * score(x)",
+        "z is as it was drawn; new noise depends on how long the step is": "(2 * size) ** 0.5 * z -> z",
+        "the sign of the new noise is turned": "A + (2 * size) ** 0.5 * z -> A - (2 * size) ** 0.5 * z",
+        "z is added, where it should be multiplied": "(2 * size) ** 0.5 * z -> (2 * size) ** 0.5 + z",
         "size multiplies all that is added, but noise has its own factor": "(2 * size) ** 0.5 -> size * (2 * size) ** 0.5",
     },
     hints=[
