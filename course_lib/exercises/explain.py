@@ -176,7 +176,7 @@ class _Reading:
         if found.numel() > 1:
             index = [int(i) for i in torch.unravel_index(torch.tensor(worst), found.shape)]
             place = f"image {index[0]}: " if view.term else f"entry {index[0] if len(index) == 1 else tuple(index)} of "
-        scale = float(wanted.abs().max())
+        scale = float((right.value if view.term else wanted).abs().max())
         ours, theirs = apart(float(found.flatten()[worst]), float(wanted.flatten()[worst]), scale)
         return f"{at}{place}{name} is {ours} and should be {theirs}"
 

@@ -71,7 +71,7 @@ class Sum(Value):
 class Calls:
     """What the argument `of`, a Spy, is called with: one Value or Sum for each of its arguments.
 
-    joined: calls with parts of the batch count as one call with the whole of it.
+    joined: calls with parts of the batch count as one call with the whole of it. A repeated call counts once.
     """
 
     def __init__(self, of: str, *gives: Value, joined: bool = False):
@@ -210,14 +210,14 @@ def _slot(name: str, give: Value, value: Any) -> Slot:
     kind = getattr(value, "dtype", None)
     coarse = 4 * torch.finfo(kind).eps if kind in (torch.float16, torch.bfloat16) else 0.0
     tensor = as_numbers(value)
-    if tensor is not None and not torch.is_tensor(value):
-        kind = _stacked(value).dtype if isinstance(value, int | float | list | tuple) else kind
+    if tensor is not None and isinstance(value, int | float | list | tuple):
+        kind = _stacked(value).dtype
     whole = isinstance(kind, torch.dtype) and not kind.is_floating_point
     return Slot(name, give, tensor, whole, coarse)
 
 
 def _calls(spy: Spy, calls: Calls) -> Iterator[Slot]:
-    given = spy.given
+    given = spy.given if spy.tracked else [c for i, c in enumerate(spy.given) if not _repeated(c, spy.given[:i])]
     if calls.joined and len(given) > 1 and len({len(g) for g in given}) == 1:
         rows = [[torch.as_tensor(a).reshape(-1) if torch.as_tensor(a).ndim < 2 else a for a in call] for call in given]
         with contextlib.suppress(RuntimeError, TypeError):
@@ -227,6 +227,13 @@ def _calls(spy: Spy, calls: Calls) -> Iterator[Slot]:
             raise NotYet(f"{calls.of} is called with {len(call)} arguments and takes {len(calls.gives)}")
         for give, value in zip(calls.gives, call, strict=True):
             yield _slot(give.name + (f", call {i + 1}" if i else ""), give, value)
+
+
+def _repeated(call: tuple, before: list[tuple]) -> bool:
+    def alike(x: Any, y: Any) -> bool:
+        return x is y or (as_numbers(x) is not None and close(as_numbers(x), as_numbers(y), 1e-9))
+
+    return any(len(call) == len(other) and all(map(alike, call, other)) for other in before)
 
 
 def _gradient(give: Value, value: Any, argument: Tensor | Spy) -> Slot:

@@ -658,7 +658,8 @@ agree_mean("E zᵀJz = the trace", ((signs @ jacobian) * signs).sum(1), jacobian
 r"""
 ### Exercise 09.6 · Hutchinson's trace (15 minutes)
 
-Return $\mathbf z^\top J\mathbf z$ for each row of `x` $(n, d)$, with $J$ the Jacobian of `f` there, by one call of `torch.autograd.grad`.
+Return $\mathbf z^\top J\mathbf z$ for each row of `x` $(n, d)$, with $J$ the Jacobian of `f` there, by one call of `torch.autograd.grad`. `f` treats each
+row by itself.
 """
 
 

@@ -121,6 +121,11 @@ def heun_step(eps_model, x, t, s, alpha_bar):
     return ddim((eps + eps_model(guess, s)) / 2) if s > 0 else guess
 
 
+def moved(x, eps, t, s, alpha_bar):
+    x0 = (x - (1 - alpha_bar[t]).sqrt() * eps) / alpha_bar[t].sqrt()
+    return alpha_bar[s].sqrt() * x0 + (1 - alpha_bar[s]).sqrt() * eps
+
+
 HEUN = Exercise(
     "99.2",
     heun_step,
@@ -144,6 +149,22 @@ def test_calls_are_compared_one_by_one_and_their_number_too():
     assert "called once and should be called 2 times" in HEUN.examine(slip(heun_step, "s > 0 -> s > 1")).message
     for sentence, answer in HEUN.wrong().items():
         assert sentence in HEUN.examine(answer).message
+
+
+def test_asking_the_same_again_is_no_mistake_and_asking_something_else_is():
+    def asks_again(eps_model, x, t, s, alpha_bar):
+        guess = moved(x, eps_model(x, t), t, s, alpha_bar)
+        return moved(x, (eps_model(x, t) + eps_model(guess, s)) / 2, t, s, alpha_bar) if s > 0 else guess
+
+    def corrects_twice(eps_model, x, t, s, alpha_bar):
+        eps = eps_model(x, t)
+        guess = moved(x, eps, t, s, alpha_bar)
+        for _ in range(2 if s > 0 else 0):
+            guess = moved(x, (eps + eps_model(guess, s)) / 2, t, s, alpha_bar)
+        return guess
+
+    assert HEUN.examine(asks_again).right
+    assert "called 3 times and should be called 2 times" in HEUN.examine(corrects_twice).message
 
 
 # ---------------------------------------------------------------------------------------------------- several results
@@ -186,6 +207,16 @@ def test_results_and_terms_are_told_apart(edit, says):
 def test_a_number_may_be_repeated_in_the_shape_of_the_images():
     assert POSTERIOR.examine(lambda *a: (posterior(*a)[0], posterior(*a)[1].expand(3, 1))).right
     assert POSTERIOR.examine(lambda *a: list(posterior(*a))).right
+
+
+def test_a_tensor_may_be_handed_in_as_a_list_of_its_rows():
+    assert POSTERIOR.examine(lambda *a: (list(posterior(*a)[0]), posterior(*a)[1])).right
+    assert "mu_tilde" in POSTERIOR.examine(lambda *a: (list(posterior(*a)[0] + 1), posterior(*a)[1])).message
+
+
+def test_a_factor_that_should_be_nothing_is_shown_as_0():
+    message = POSTERIOR.examine(lambda x_t, x0, *rest: (posterior(x_t, x0, *rest)[0] + (rest[0] == 1) * x_t, posterior(x_t, x0, *rest)[1])).message  # fmt: skip
+    assert "the factor of x_t in mu_tilde is 1 and should be 0" in message
 
 
 # ------------------------------------------------------------------------------------------------- gradient, argument
