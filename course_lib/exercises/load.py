@@ -5,14 +5,12 @@ import json
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from course_lib.exercises.exercise import REGISTRY
 from course_lib.paths import NOTEBOOKS
 
 CONTENT = NOTEBOOKS / "exercises"
-OLD = Path(__file__).parent  # until lessons 07 to 09 are declared as well
 
 
 @dataclass(frozen=True)
@@ -26,9 +24,7 @@ class Statement:
 
 def lessons() -> list[str]:
     """The numbers of the lessons that have exercises, such as "06" and "07b"."""
-    return sorted(
-        {p.stem.split("_")[0] for p in CONTENT.glob("[0-9]*_*.py")} | {p.stem[7:] for p in OLD.glob("lesson_*.py")}
-    )
+    return sorted(path.stem.split("_")[0] for path in CONTENT.glob("[0-9]*_*.py"))
 
 
 def exercise_named(name: str) -> Any:
@@ -67,8 +63,8 @@ def _of(lesson: str) -> list[str]:
 
 
 def _load(lesson: str) -> None:
-    paths = [*CONTENT.glob(f"{lesson}_*.py"), *OLD.glob(f"lesson_{lesson}.py")]
-    name = f"course_exercises_{paths[0].stem}"
-    spec = importlib.util.spec_from_file_location(name, paths[0])
+    (path,) = CONTENT.glob(f"{lesson}_*.py")
+    name = f"course_exercises_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -10,7 +10,6 @@ SHORT, CURVED = NoiseSchedule.linear(20, 0.02, 0.3), NoiseSchedule.cosine(20)
 X, EPS, Z = normal(1, 3, 53)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def path(T, n):
     return [round(T * (n - i) / n) for i in range(n + 1)]
 
@@ -61,7 +60,6 @@ Exercise(
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def ddpm_step(x_t, eps_hat, t, z, beta, alpha_bar):
     mean = (x_t - beta[t] / (1 - alpha_bar[t]).sqrt() * eps_hat) / (1 - beta[t]).sqrt()
     return mean + beta[t].sqrt() * z if t > 1 else mean
@@ -96,7 +94,6 @@ Exercise(
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
     x0 = (x_t - (1 - alpha_bar[t]).sqrt() * eps_hat) / alpha_bar[t].sqrt()
     sigma = eta * ((1 - alpha_bar[s]) / (1 - alpha_bar[t])).sqrt() * (1 - alpha_bar[t] / alpha_bar[s]).sqrt()
@@ -137,7 +134,6 @@ Exercise(
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def my_langevin_step(x, score, size, z):
     return x + size * score(x) + (2 * size) ** 0.5 * z
 
@@ -166,7 +162,6 @@ Exercise(
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def heun_step(eps_model, x, t, s, alpha_bar):
     def ddim(eps):
         x0 = (x - (1 - alpha_bar[t]).sqrt() * eps) / alpha_bar[t].sqrt()
@@ -181,10 +176,14 @@ def moved(x, eps, t, s, alpha_bar):
     return ddim_step(x, eps, t, s, 0, 0, alpha_bar)
 
 
-FIRST = ("step = lambda x, eps: moved(x, eps, t, s, alpha_bar)\neps = eps_model(x, t)\nguess = step(x, eps)\n"
-         "if s == 0:\n    return guess\nsecond = eps_model(guess, s)\n")
-HALF = ("m = (t + s) // 2\nhalf = moved(x, eps_model(x, t), t, m, alpha_bar)\n"
-        "return moved(x, eps_model(half, m), t, s, alpha_bar)")
+FIRST = (
+    "step = lambda x, eps: moved(x, eps, t, s, alpha_bar)\neps = eps_model(x, t)\nguess = step(x, eps)\n"
+    "if s == 0:\n    return guess\nsecond = eps_model(guess, s)\n"
+)
+HALF = (
+    "m = (t + s) // 2\nhalf = moved(x, eps_model(x, t), t, m, alpha_bar)\n"
+    "return moved(x, eps_model(half, m), t, s, alpha_bar)"
+)
 Exercise(
     "09.5", heun_step,
     cases=[
@@ -218,7 +217,6 @@ Exercise(
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def divergence(f, x, z):
     x = x.detach().requires_grad_()
     (z_jacobian,) = torch.autograd.grad((f(x) * z).sum(), x)
@@ -241,7 +239,9 @@ class Differentiated(Exercise):
         try:
             super().judge(answer)
         except (RuntimeError, TypeError, AttributeError) as error:
-            plain = [text for complaint, text in PLAINER.items() if any(part in str(error) for part in complaint.split("|"))]
+            plain = [
+                text for complaint, text in PLAINER.items() if any(part in str(error) for part in complaint.split("|"))
+            ]
             raise NotYet(plain[0]) if plain else error from None
 
 
@@ -279,7 +279,6 @@ Differentiated(
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 def clipped_step(x_t, eps_hat, t, s, alpha_bar):
     x0 = ((x_t - (1 - alpha_bar[t]).sqrt() * eps_hat) / alpha_bar[t].sqrt()).clamp(-1, 1)
     eps = (x_t - alpha_bar[t].sqrt() * x0) / (1 - alpha_bar[t]).sqrt()
