@@ -114,3 +114,12 @@ def test_a_film_needs_a_text_and_frames_of_8_bit(page):
     with pytest.raises(ValueError, match=r"8 bit; got \(40, 60, 3\) of float64"):
         show.film([frame / 255 for frame in FRAMES], ALT)
     assert page == []
+
+
+def test_colours_that_come_late_are_in_the_film_too():
+    frames = [np.full((40, 60, 3), 255, np.uint8) for _ in range(3)]
+    frames[1][:10], frames[2][:10] = (184, 42, 0), (0, 96, 168)
+    with Image.open(io.BytesIO(animated_png(frames, 3.0, 2.0))) as film:
+        for i, frame in enumerate(frames, 1):
+            film.seek(i)
+            assert (np.asarray(film.convert("RGB")) == frame).all()

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 import small_models
@@ -187,6 +188,13 @@ def test_the_needed_model_is_loaded_frozen_and_not_stored_again(known, whole):
     assert raw.keys() == stored.keys()
 
 
+def test_any_model_that_another_one_stands_on_is_frozen_in_it():
+    given = trained.Trained(VAE, small_models.SmallVAE(), 20, Path())
+    model = build(LATENTS, {"autoencoder": given})
+    assert not model.autoencoder.training and not any(p.requires_grad for p in model.autoencoder.parameters())
+    assert model.training and all(p.requires_grad for p in model.denoiser.parameters())
+
+
 def test_another_autoencoder_than_the_one_it_was_trained_with_is_refused(known, whole, tmp_path, monkeypatch):
     monkeypatch.setattr(trained, "RUNS", tmp_path)
     monkeypatch.setitem(trained.MODELS, "small-vae", lambda: small_models.SmallVAE())
@@ -246,6 +254,21 @@ def test_fitting_twice_gives_the_same_bytes(tmp_path):
     assert files_of(tmp_path / "a" / "step-000000") == files_of(tmp_path / "b" / "step-000000")
 
 
+def test_a_fit_sees_all_images_the_labels_where_the_recipe_says_so_and_numbers_that_the_seed_decides(monkeypatch):
+    seen = []
+
+    def fit(self, x0, cond, generator):
+        seen.append((x0, cond, torch.rand(4, generator=generator)))
+
+    monkeypatch.setattr(small_models.FittedGaussian, "fit", fit)
+    for seed, labels in ((0, True), (0, False), (1, False)):
+        list(cpu_run(dataclasses.replace(GAUSSIAN, seed=seed, labels=labels)))
+    train_split = load("digits").train
+    (x0, label, a), (_, none, b), (_, _, c) = seen
+    assert torch.equal(x0, train_split.x0) and torch.equal(label, train_split.label) and none is None
+    assert torch.equal(a, b) and not torch.isclose(a, c).any()
+
+
 def test_a_fit_that_is_not_finite_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(small_models.FittedGaussian, "fit", lambda self, *_: self.mean.fill_(math.nan))
     with pytest.raises((TrainingDiverged, ValueError)):
@@ -264,6 +287,20 @@ def test_only_training_images_are_seen(monkeypatch):
     rows = {tuple(row) for row in torch.cat(seen).flatten(1).tolist()}
     assert rows <= {tuple(row) for row in digits.train.x0.flatten(1).tolist()}
     assert len(rows) > 0.7 * len(digits.train)
+
+
+def test_held_out_images_are_refused_with_their_mark_and_without_it():
+    digits = load("digits")
+    x0, label = digits.held_out.x0, digits.held_out.label
+    hidden = Split(torch.cat([digits.train.x0[:9], x0[42:43]]), torch.cat([digits.train.label[:9], label[42:43]]))
+    for bad, message in (
+        (digits.held_out, "these 500 images are held out"),
+        (Split(x0, label), "held-out images of 'digits' are among the training data"),
+        (hidden, "held-out images of 'digits' are among the training data"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            cpu_run(VAE, data=bad)
+    assert len(cpu_run(VAE, data=digits.train[:9]).data) == 9
 
 
 def test_every_step_sees_other_images_and_other_noise_and_neighbouring_seeds_share_nothing():
