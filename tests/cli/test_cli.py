@@ -72,6 +72,7 @@ def test_help_reads_well(course, command):
             "takes no --temperature; its own options are: --steps, --sampler",
         ),
         (["sample", "ddpm-digits", "--steps", "ten"], "--steps takes a whole number; got 'ten'"),
+        (["sample", "ddpm-digits", "--steps", "2.5"], "--steps takes a whole number; got '2.5'"),
         (["sample", "ddpm-digits", "--steps"], "--steps needs a value"),
         (["sample", "ddpm-digits", "--guidance", "3"], "guidance compares the answers with and without a condition"),
         (["sample", "ddpm-digits", "--label", "3"], "ddpm-digits sees no labels"),

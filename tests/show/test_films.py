@@ -99,6 +99,7 @@ def test_a_film_of_figures_reaches_the_page_with_its_text_and_letters(page):
     for i in range(3):
         fig, ax = plt.subplots(figsize=(4, 3))
         ax.plot([0, 1], [0, i])
+        ax.set_xlabel("time", fontsize=6 + 3 * i)
         figures.append(fig)
     letter = round(min(show.smallest_letter(fig) for fig in figures), 1)
     show.film(figures, ALT, seconds=1)

@@ -508,6 +508,12 @@ def test_a_model_is_found_by_its_name_a_runs_folder_or_a_checkpoints(whole, ship
     assert load_trained(whole / "step-000006").step == 6
 
 
+def test_a_shipped_model_goes_before_a_run_of_its_name(whole, shipped, monkeypatch, tmp_path):
+    monkeypatch.setattr(trained, "RUNS", tmp_path / "runs")
+    shutil.copytree(whole / "step-000006", tmp_path / "runs" / "alpha")
+    assert load_trained("alpha").step == 8
+
+
 def test_a_trained_model_has_the_averaged_weights_of_its_run(tmp_path):
     run = tiny_run(tmp_path)
     finish(run)

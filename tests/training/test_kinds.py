@@ -166,8 +166,9 @@ def test_a_fall_that_does_not_exist_is_refused():
         dataclasses.replace(GAN, fall="cliff")
 
 
-def test_the_recipes_betas_are_the_optimizers():
-    assert {o.param_groups[0]["betas"] for o in cpu_run(GAN).optimizers.values()} == {(0.5, 0.9)}
+def test_the_recipes_betas_and_decay_are_those_of_every_turns_optimizer():
+    groups = [o.param_groups[0] for o in cpu_run(dataclasses.replace(GAN, weight_decay=0.05)).optimizers.values()]
+    assert [(group["betas"], group["weight_decay"]) for group in groups] == [((0.5, 0.9), 0.05)] * 2
 
 
 # On top of another model
