@@ -46,3 +46,9 @@ def test_auto_is_the_quickest_device_that_there_is(monkeypatch, cuda, mps, expec
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert device.pick_device() == expected and device.pick_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_only_a_model_with_turns_lets_processes_look_for_weights_without_gradients(turns):
+    handler = device.accelerator_for("cpu", turns).ddp_handler
+    assert (handler is not None and handler.find_unused_parameters) == turns

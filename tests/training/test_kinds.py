@@ -318,6 +318,17 @@ def test_every_step_sees_other_images_and_other_noise_and_neighbouring_seeds_sha
             assert not torch.equal(x0, other_x0) and not torch.isclose(eps, other_eps).any()
 
 
+def test_what_a_model_draws_for_itself_as_dropout_does_is_new_at_each_step_and_the_same_in_each_run():
+    def drawn():
+        run, seen = cpu_run(dataclasses.replace(TIED, steps=4)), []
+        forward = run.raw.forward
+        run.raw.forward = lambda *args: seen.append(tuple(torch.rand(3).tolist())) or forward(*args)
+        list(run)
+        return seen
+
+    assert len(set(drawn())) == 4 and drawn() == drawn()
+
+
 def test_labels_belong_to_their_images():
     digits, run, seen = load("digits").train, cpu_run(LATENTS), []
     forward = run.raw.forward
