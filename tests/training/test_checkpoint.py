@@ -387,6 +387,13 @@ def test_one_flipped_bit_in_latest_is_no_harm(run_folder):
         assert newest(run_folder).name == "step-000008", bytes(flipped)
 
 
+def test_latest_decides_between_whole_checkpoints(run_folder):
+    """A save that was killed just before it replaced `latest` is not done yet."""
+    assert newest(run_folder).name == "step-000008"
+    (run_folder / "latest").write_text("step-000006", encoding="utf-8")
+    assert newest(run_folder).name == "step-000006"
+
+
 @pytest.mark.parametrize("content", [None, b"", bytes(11), b"step-000004", b"../elsewhere"])
 def test_without_a_good_latest_the_highest_number_is_the_newest(run_folder, content):
     (run_folder / "latest").unlink()
