@@ -1,15 +1,18 @@
 """The command line as a newcomer meets it: what it says, and what it says when something is wrong."""
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import click
 import numpy as np
 import pytest
 from PIL import Image
 
-from course_lib import cli
+from course_lib import cli, metrics, training
 from course_lib.experiments import recording
 from course_lib.paths import CHECKPOINTS
 from course_lib.training import trained
@@ -69,6 +72,7 @@ def test_help_reads_well(course, command):
             "takes no --temperature; its own options are: --steps, --sampler",
         ),
         (["sample", "ddpm-digits", "--steps", "ten"], "--steps takes a whole number; got 'ten'"),
+        (["sample", "ddpm-digits", "--steps", "2.5"], "--steps takes a whole number; got '2.5'"),
         (["sample", "ddpm-digits", "--steps"], "--steps needs a value"),
         (["sample", "ddpm-digits", "--guidance", "3"], "guidance compares the answers with and without a condition"),
         (["sample", "ddpm-digits", "--label", "3"], "ddpm-digits sees no labels"),
@@ -187,3 +191,64 @@ def test_doctor_names_what_is_missing(course, monkeypatch, tmp_path):
     code, out, err = course("doctor")
     assert code == 1 and "✗ COURSE_DATA names" in out and "unset it" in out
     assert "something that the course needs is missing" in err
+
+
+def test_train_passes_on_what_it_was_told_a_seed_of_0_included(course, monkeypatch):
+    told = []
+
+    def listen(recipe, out, **options):
+        told.append((recipe, out, options))
+        return SimpleNamespace(step=recipe.steps, accelerator=SimpleNamespace(is_main_process=False))
+
+    ordinary = dataclasses.replace(training.recipe_named("ddpm-digits"), seed=4)
+    monkeypatch.setattr(training, "train", listen)
+    monkeypatch.setattr(training, "recipe_named", lambda name: ordinary)
+    course("train", "any", "--seed", 0, "--steps", 7, "--device", "mps", "--out", "here", "--resume")
+    course("train", "any")
+    (changed, out, options), (plain, folder, others) = told
+    assert changed == dataclasses.replace(ordinary, seed=0, steps=7) and str(out) == "here"
+    assert options == {"device": "mps", "resume": True, "compile": False}
+    assert plain == ordinary and folder == training.default_folder(ordinary)
+    assert others == {"device": "auto", "resume": False, "compile": False}
+
+
+def test_evaluate_measures_what_it_was_told(course, monkeypatch):
+    told = []
+
+    def listen(*arguments, **options):
+        told.append((arguments[1:], options))
+        return {"suspicious": []}
+
+    monkeypatch.setattr(metrics, "measure", listen)
+    monkeypatch.setattr(metrics, "table", str)
+    course("evaluate", "ddpm-digits", "-n", 700, "--seeds", 5, "--device", "cpu", "--steps", 3, "--sampler", "heun")
+    assert told == [((5, 700, "cpu"), {"steps": 3, "sampler": "heun"})]
+
+
+def test_evaluate_writes_into_the_card_only_when_it_is_told_to(course, monkeypatch, tmp_path):
+    shutil.copytree(CHECKPOINTS / "features-digits", tmp_path / "eye")
+    card = tmp_path / "eye" / "recipe.json"
+    before = card.read_bytes()
+    found = {"accuracy": 0.5, "reference": {"fd": 7.0, "spread": 1.0}}
+    monkeypatch.setattr(metrics, "measure_reference", lambda *_: found)
+    code, out, _ = course("evaluate", "eye")
+    assert code == 0 and "held-out accuracy 0.5000" in out and card.read_bytes() == before
+    course("evaluate", "eye", "--save")
+    assert json.loads(card.read_text(encoding="utf-8")) == json.loads(before) | found
+
+
+def test_a_model_without_scores_is_named_by_the_scoreboard_with_the_command(course, tmp_path):
+    shutil.copytree(CHECKPOINTS / "ddpm-digits", tmp_path / "bare")
+    card = tmp_path / "bare" / "recipe.json"
+    values = json.loads(card.read_text(encoding="utf-8"))
+    values.pop("scores", None)
+    card.write_text(json.dumps(values), encoding="utf-8")
+    code, out, _ = course("scoreboard", "bare")
+    assert code == 0 and "bare has not been measured yet: course evaluate bare --save" in out
+    assert "features-digits has not been measured" not in out
+
+
+def test_a_label_is_the_class_of_that_name_and_without_one_all_classes_come_by_turns():
+    conditional = SimpleNamespace(recipe=SimpleNamespace(name="any", data="digits", labels=True))
+    assert cli._labels(conditional, 4, "7").tolist() == [7] * 4
+    assert cli._labels(conditional, 12).tolist() == [*range(10), 0, 1]

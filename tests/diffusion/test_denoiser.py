@@ -77,6 +77,17 @@ def test_a_weight_decides_how_often_a_time_is_drawn_and_leaves_the_loss_of_given
     assert denoiser(torch.ones(2, 3), t=torch.tensor([10, 900]), eps=eps).item() == pytest.approx((1 + 4) / 2)
 
 
+def test_a_time_that_is_given_is_used_with_noise_that_is_drawn_and_the_other_way_round():
+    seen = []
+    denoiser = Denoiser(Answers(lambda x_t, t: seen.append((x_t, t)) or 0 * x_t), SCHEDULE, EPS)
+    x0, t, eps = torch.zeros(4, 2), torch.tensor([5, 5, 700, 700]), torch.ones(4, 2)
+    denoiser(x0, t=t, generator=torch.Generator().manual_seed(0))
+    denoiser(x0, eps=eps, generator=torch.Generator().manual_seed(0))
+    (_, given), (x_t, drawn) = seen
+    assert torch.equal(given, t) and len(drawn.unique()) == 4
+    torch.testing.assert_close(x_t, SCHEDULE.noise(drawn, eps) * eps)
+
+
 def test_no_network_beats_the_oracle():
     """The expected loss has its minimum at the posterior mean: any other answer costs as much as it is off."""
     x0 = MIXTURE.sample(20_000, torch.Generator().manual_seed(0))

@@ -136,6 +136,7 @@ def test_a_condition_needs_a_label_for_each_image(n):
 def test_training_digits_have_an_fd_ratio_of_1_and_are_found_to_be_copies():
     found = quality(load("digits").train.x0, "digits")
     assert abs(found.fd_ratio - 1) < 3 * found.spread / math.sqrt(found.draws) + 0.02
+    assert found.over_seeds.real == 1, "the reference is the training images' own distance"
     assert found.nearest < 1e-3 < found.nearest_held_out
     assert "FD ratio" in str(found) and "500" in str(found)
 

@@ -1,14 +1,18 @@
 """The protocol of what is trained: the images that it samples, the options that it takes, what it costs."""
 
+import importlib
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
 import small_models
 import torch
 
-from course_lib.diffusion import SAMPLERS, Clipped, Guided, last
+from course_lib.data import load
+from course_lib.diffusion import SAMPLERS, Clipped, Guided, bound, fixed_variance, last
 from course_lib.metrics import cost, count_calls, table
-from course_lib.models import MODELS, generate, makes_images, options_of, parts_of
+from course_lib.models import MODELS, Classifier, generate, makes_images, options_of, parts_of, unet_denoiser
 from course_lib.models.generation import BATCH
 from course_lib.training import RECIPES, build, load_trained, recipe_named
 
@@ -146,3 +150,65 @@ def test_the_scoreboard_has_a_row_for_each_model_below_real_images():
     for said in ("1,234,567", "10 min", "50", "1.2", "1.25 ± 0.05", "1.2%", "3.25", "98.8%"):
         assert said in rows[0], said
     assert rows[1].startswith("longer-name") and "98.8%" not in rows[1]
+
+
+def test_images_carry_no_gradients_even_of_a_model_that_is_still_trained():
+    model = small_models.SmallVAE()
+    assert all(p.requires_grad for p in model.parameters()) and not generate(model, 2).requires_grad
+
+
+def test_the_bits_of_a_denoiser_are_its_bound_with_ddpms_beta_on_the_datas_grey_levels():
+    net = {"channels": 1, "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}
+    model = unet_denoiser(T=20, **net).eval()
+    x0 = load("digits").held_out.x0[:3]
+    with torch.no_grad():
+        found = model.bits_per_dim(x0, 17, g(1))
+        by_hand = bound(model, x0, 17, fixed_variance(model.schedule, "beta"), g(1)).bits_per_dim
+    assert found.shape == (3,) and torch.equal(found, by_hand)
+
+
+def test_a_classifier_sees_images_turned_by_12_degrees_scaled_and_shifted_by_a_tenth_at_most():
+    """The maps act on coordinates from -1 to 1, of which 0.2 are a tenth of the image."""
+    warp = Classifier(1, 8).draw((4000, 1, 8, 8), g(0), torch.device("cpu"))["warp"]
+    turn, shift = warp[:, :, :2].double(), warp[:, :, 2]
+    scale = torch.linalg.det(turn).sqrt()
+    torch.testing.assert_close(turn @ turn.mT, scale[:, None, None] ** 2 * torch.eye(2).double(), rtol=0, atol=1e-6)
+    angle = torch.atan2(turn[:, 1, 0], turn[:, 0, 0]).rad2deg()
+    for values, low, high in ((angle, -12, 12), (scale, 0.9, 1.1), (shift, -0.2, 0.2)):
+        margin = 0.01 * (high - low)
+        assert low - 1e-6 <= values.min() < low + margin and high - margin < values.max() <= high + 1e-6
+
+
+def test_each_column_of_the_scoreboard_shows_its_own_measure():
+    def score(mean, real):
+        return {"mean": mean, "spread": 0.01, "real": real, "real_spread": 0.02}
+
+    quality = {"over_seeds": score(1.5, 1.0), "precision": score(0.7, 0.8), "recall": score(0.5, 0.6),
+               "c2st": score(0.9, 0.4), "copies": {"share": 0.03, "expected": 0.01}}  # fmt: skip
+    found = {
+        "quality": quality, "bits_per_dim": {"mean": 3.25}, "condition": {"accuracy": 0.98},
+        "cost": {"weights": 1_234, "seconds_per_step": 0.5, "steps": 1200, "calls": 50, "seconds": 2.5},
+    }  # fmt: skip
+    head, real, row = (re.split(r"\s{2,}", line.strip()) for line in table({"mine": found}).splitlines())
+    assert dict(zip(head, row, strict=True)) == {
+        "model": "mine", "weights": "1,234", "training": "10 min", "calls": "50", "s / 64": "2.5",
+        "FD ratio": "1.50 ± 0.01", "precision": "0.70 ± 0.01", "recall": "0.50 ± 0.01", "told apart": "0.90 ± 0.01",
+        "near copies": "3.0%", "bits / dim": "3.25", "as asked": "98.0%",
+    }  # fmt: skip
+    assert real == ["(real images)", "1.00 ± 0.02", "0.80 ± 0.02", "0.60 ± 0.02", "0.40 ± 0.02", "1.0%"]
+
+
+def test_a_step_is_timed_without_the_first_in_which_the_machine_gets_ready(monkeypatch, digits):
+    costs, now, steps = importlib.import_module("course_lib.metrics.costs"), [0.0], []
+
+    def run(recipe, device, every):
+        assert (device, every) == ("cpu", 1)
+        for step in range(1, recipe.steps + 1):
+            now[0] += 100.0 if step == 1 else 0.5
+            steps.append(step)
+            yield SimpleNamespace(step=step)
+
+    monkeypatch.setattr(costs, "Run", run)
+    monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    found = cost(digits, recipe_named("ddpm-digits"), steps=1)
+    assert found.seconds_per_step == 0.5 and len(steps) == 1 + costs.STEPS

@@ -1,10 +1,13 @@
 """Notebooks are made of their sources: what travels both ways, what is compared, and what an author is told."""
 
+import re
+
 import jupytext
 import nbformat
 import pytest
 from jupytext.config import load_jupytext_config
 
+from course_lib.notebooks import build
 from course_lib.notebooks.build import build_notebook, notebook_of
 from course_lib.notebooks.source import lesson_names, metadata_filters, read_lesson, same_cells
 from course_lib.paths import NOTEBOOKS
@@ -122,3 +125,60 @@ def test_a_cell_that_hangs_or_fails_is_named_and_nothing_is_written(source, tmp_
     assert not build_notebook(source("x = 1", cell), target, cell_seconds=1)
     assert says in capsys.readouterr().out
     assert not target.exists()
+
+
+@pytest.fixture
+def lessons(monkeypatch, tmp_path):
+    """Three sources, of which only the first is unchanged; the list of what was executed, and the set of what fails."""
+    executed, failing = [], set()
+    for name in ("01_a", "02_b", "03_c"):
+        (tmp_path / f"{name}.py").write_text("", encoding="utf-8")
+
+    def execute(path, target):
+        assert target == tmp_path / f"{path.stem}.ipynb"
+        executed.append(path.stem)
+        return path.stem not in failing
+
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    monkeypatch.setattr(build, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(build, "same_cells", lambda path, target: path.stem == "01_a")
+    monkeypatch.setattr(build, "build_notebook", execute)
+    return executed, failing
+
+
+@pytest.mark.parametrize(
+    ("names", "everything", "expected"),
+    [
+        ([], False, ["02_b", "03_c"]),
+        ([], True, ["01_a", "02_b", "03_c"]),
+        (["01"], False, ["01_a"]),
+        (["01", "03"], True, ["01_a", "03_c"]),
+    ],
+    ids=["changed", "all", "named though unchanged", "named"],
+)
+def test_what_changed_is_executed_and_what_is_named_in_any_case(lessons, names, everything, expected):
+    assert build.build_notebooks(names, everything)
+    assert lessons[0] == expected
+
+
+def test_one_lesson_that_fails_is_told_though_later_ones_run(lessons):
+    executed, failing = lessons
+    failing.add("02_b")
+    assert not build.build_notebooks([])
+    assert executed == ["02_b", "03_c"]
+
+
+def test_a_lesson_over_its_budget_is_told_so_and_one_at_its_limit_is_not(built):
+    path, target = built
+    over = build._account(path, target, build.MAX_SECONDS + 1, build.MAX_MEGABYTES_RAM + 1)
+    at_limit = build._account(path, target, build.MAX_SECONDS, build.MAX_MEGABYTES_RAM)
+    assert [line.strip() for line in over[1:3]] == ["over 75 s", "over 2000 MB of memory"]
+    assert not any("over" in line for line in at_limit)
+
+
+def test_the_memory_of_a_notebook_is_told_in_megabytes_and_the_probe_for_it_leaves_no_cell(source, tmp_path, capsys):
+    path, target = source("x = 1"), tmp_path / "04_flows.ipynb"
+    assert build_notebook(path, target)
+    told = re.search(r"(\d+) MB of memory|memory unknown", capsys.readouterr().out)
+    assert told[1] is None or 20 < int(told[1]) < 2000
+    assert [cell.source for cell in nbformat.read(target, as_version=4).cells] == ["x = 1"]

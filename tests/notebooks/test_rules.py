@@ -28,6 +28,7 @@ def head(sentence):
 def test_the_median_of_the_code_cells_is_at_most_8_lines(lesson):
     assert broken(lesson(code(8), code(1), code(15))) == {}
     assert broken(lesson(code(9), code(10), code(1))) == {"median": (1, 1)}
+    assert broken(lesson(code(9), code(1))) == {"median": (1, 1)}, "of two in the middle, the longer one"
 
 
 def test_a_code_cell_has_at_most_15_lines_blank_ones_apart(lesson):

@@ -85,6 +85,28 @@ def test_each_fault_has_its_complaint():
     assert complaint.startswith("'signal' has a contrast of 2.3")
 
 
+def test_contrast_is_with_what_lies_behind_and_asked_only_of_lines_that_have_a_name():
+    ax = good()
+    ax.axhline(0.5, color="#EEEEEE")
+    assert show.check_figure(ax.figure) == []
+    ax.set_facecolor("#000000")
+    for line in ax.lines:
+        line.set_color("#FFFFFF")
+    assert show.check_figure(ax.figure) == []
+    ax.lines[1].set_color("#333333")
+    (complaint,) = show.check_figure(ax.figure)
+    assert complaint.startswith("'noise' has a contrast of 1.7")
+
+
+def test_curves_are_counted_for_each_plot_on_its_own():
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3.5))
+    for ax in axes:
+        for i in range(4):
+            ax.plot([0, 1], [0, i], label=str(i))
+    show.title(fig, "Four and four are not eight")
+    assert show.check_figure(fig) == []
+
+
 def overlaps(ax):
     """(labels that touch each other, points of lines under labels), after everything is laid out."""
     ax.figure.draw_without_rendering()

@@ -99,6 +99,7 @@ def test_a_film_of_figures_reaches_the_page_with_its_text_and_letters(page):
     for i in range(3):
         fig, ax = plt.subplots(figsize=(4, 3))
         ax.plot([0, 1], [0, i])
+        ax.set_xlabel("time", fontsize=6 + 3 * i)
         figures.append(fig)
     letter = round(min(show.smallest_letter(fig) for fig in figures), 1)
     show.film(figures, ALT, seconds=1)
@@ -114,3 +115,12 @@ def test_a_film_needs_a_text_and_frames_of_8_bit(page):
     with pytest.raises(ValueError, match=r"8 bit; got \(40, 60, 3\) of float64"):
         show.film([frame / 255 for frame in FRAMES], ALT)
     assert page == []
+
+
+def test_colours_that_come_late_are_in_the_film_too():
+    frames = [np.full((40, 60, 3), 255, np.uint8) for _ in range(3)]
+    frames[1][:10], frames[2][:10] = (184, 42, 0), (0, 96, 168)
+    with Image.open(io.BytesIO(animated_png(frames, 3.0, 2.0))) as film:
+        for i, frame in enumerate(frames, 1):
+            film.seek(i)
+            assert (np.asarray(film.convert("RGB")) == frame).all()

@@ -387,6 +387,13 @@ def test_one_flipped_bit_in_latest_is_no_harm(run_folder):
         assert newest(run_folder).name == "step-000008", bytes(flipped)
 
 
+def test_latest_decides_between_whole_checkpoints(run_folder):
+    """A save that was killed just before it replaced `latest` is not done yet."""
+    assert newest(run_folder).name == "step-000008"
+    (run_folder / "latest").write_text("step-000006", encoding="utf-8")
+    assert newest(run_folder).name == "step-000006"
+
+
 @pytest.mark.parametrize("content", [None, b"", bytes(11), b"step-000004", b"../elsewhere"])
 def test_without_a_good_latest_the_highest_number_is_the_newest(run_folder, content):
     (run_folder / "latest").unlink()
@@ -506,6 +513,12 @@ def test_a_model_is_found_by_its_name_a_runs_folder_or_a_checkpoints(whole, ship
         assert not trained.model.training and not any(p.requires_grad for p in trained.model.parameters())
         assert trained.card["device"] == "cpu" and trained.folder.is_dir()
     assert load_trained(whole / "step-000006").step == 6
+
+
+def test_a_shipped_model_goes_before_a_run_of_its_name(whole, shipped, monkeypatch, tmp_path):
+    monkeypatch.setattr(trained, "RUNS", tmp_path / "runs")
+    shutil.copytree(whole / "step-000006", tmp_path / "runs" / "alpha")
+    assert load_trained("alpha").step == 8
 
 
 def test_a_trained_model_has_the_averaged_weights_of_its_run(tmp_path):

@@ -36,3 +36,19 @@ def test_the_doctor_says_what_course_bf16_decides(monkeypatch):
     monkeypatch.setenv("COURSE_BF16", "0")
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
     assert "float32 is used, as COURSE_BF16=0 says" in doctor._device()[1]
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_is_the_quickest_device_that_there_is(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert device.pick_device() == expected and device.pick_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_only_a_model_with_turns_lets_processes_look_for_weights_without_gradients(turns):
+    handler = device.accelerator_for("cpu", turns).ddp_handler
+    assert (handler is not None and handler.find_unused_parameters) == turns

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 import small_models
@@ -165,8 +166,9 @@ def test_a_fall_that_does_not_exist_is_refused():
         dataclasses.replace(GAN, fall="cliff")
 
 
-def test_the_recipes_betas_are_the_optimizers():
-    assert {o.param_groups[0]["betas"] for o in cpu_run(GAN).optimizers.values()} == {(0.5, 0.9)}
+def test_the_recipes_betas_and_decay_are_those_of_every_turns_optimizer():
+    groups = [o.param_groups[0] for o in cpu_run(dataclasses.replace(GAN, weight_decay=0.05)).optimizers.values()]
+    assert [(group["betas"], group["weight_decay"]) for group in groups] == [((0.5, 0.9), 0.05)] * 2
 
 
 # On top of another model
@@ -185,6 +187,13 @@ def test_the_needed_model_is_loaded_frozen_and_not_stored_again(known, whole):
     assert stored and not [name for name in stored if name.startswith("autoencoder")]
     raw = torch.load(folder / "training.pt", weights_only=True)["model"]
     assert raw.keys() == stored.keys()
+
+
+def test_any_model_that_another_one_stands_on_is_frozen_in_it():
+    given = trained.Trained(VAE, small_models.SmallVAE(), 20, Path())
+    model = build(LATENTS, {"autoencoder": given})
+    assert not model.autoencoder.training and not any(p.requires_grad for p in model.autoencoder.parameters())
+    assert model.training and all(p.requires_grad for p in model.denoiser.parameters())
 
 
 def test_another_autoencoder_than_the_one_it_was_trained_with_is_refused(known, whole, tmp_path, monkeypatch):
@@ -246,6 +255,21 @@ def test_fitting_twice_gives_the_same_bytes(tmp_path):
     assert files_of(tmp_path / "a" / "step-000000") == files_of(tmp_path / "b" / "step-000000")
 
 
+def test_a_fit_sees_all_images_the_labels_where_the_recipe_says_so_and_numbers_that_the_seed_decides(monkeypatch):
+    seen = []
+
+    def fit(self, x0, cond, generator):
+        seen.append((x0, cond, torch.rand(4, generator=generator)))
+
+    monkeypatch.setattr(small_models.FittedGaussian, "fit", fit)
+    for seed, labels in ((0, True), (0, False), (1, False)):
+        list(cpu_run(dataclasses.replace(GAUSSIAN, seed=seed, labels=labels)))
+    train_split = load("digits").train
+    (x0, label, a), (_, none, b), (_, _, c) = seen
+    assert torch.equal(x0, train_split.x0) and torch.equal(label, train_split.label) and none is None
+    assert torch.equal(a, b) and not torch.isclose(a, c).any()
+
+
 def test_a_fit_that_is_not_finite_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(small_models.FittedGaussian, "fit", lambda self, *_: self.mean.fill_(math.nan))
     with pytest.raises((TrainingDiverged, ValueError)):
@@ -266,6 +290,20 @@ def test_only_training_images_are_seen(monkeypatch):
     assert len(rows) > 0.7 * len(digits.train)
 
 
+def test_held_out_images_are_refused_with_their_mark_and_without_it():
+    digits = load("digits")
+    x0, label = digits.held_out.x0, digits.held_out.label
+    hidden = Split(torch.cat([digits.train.x0[:9], x0[42:43]]), torch.cat([digits.train.label[:9], label[42:43]]))
+    for bad, message in (
+        (digits.held_out, "these 500 images are held out"),
+        (Split(x0, label), "held-out images of 'digits' are among the training data"),
+        (hidden, "held-out images of 'digits' are among the training data"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            cpu_run(VAE, data=bad)
+    assert len(cpu_run(VAE, data=digits.train[:9]).data) == 9
+
+
 def test_every_step_sees_other_images_and_other_noise_and_neighbouring_seeds_share_nothing():
     def drawn(seed):
         run, seen = cpu_run(dataclasses.replace(VAE, seed=seed, steps=4, batch=64)), []
@@ -278,6 +316,17 @@ def test_every_step_sees_other_images_and_other_noise_and_neighbouring_seeds_sha
     for i, (x0, eps) in enumerate(steps):
         for other_x0, other_eps in steps[:i]:
             assert not torch.equal(x0, other_x0) and not torch.isclose(eps, other_eps).any()
+
+
+def test_what_a_model_draws_for_itself_as_dropout_does_is_new_at_each_step_and_the_same_in_each_run():
+    def drawn():
+        run, seen = cpu_run(dataclasses.replace(TIED, steps=4)), []
+        forward = run.raw.forward
+        run.raw.forward = lambda *args: seen.append(tuple(torch.rand(3).tolist())) or forward(*args)
+        list(run)
+        return seen
+
+    assert len(set(drawn())) == 4 and drawn() == drawn()
 
 
 def test_labels_belong_to_their_images():

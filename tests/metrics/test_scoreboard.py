@@ -1,0 +1,84 @@
+"""What `measure` asks of a model and of the judges, with judges that only listen."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.data import load
+from course_lib.metrics import measure
+from course_lib.training import Recipe, Trained
+
+scoreboard = importlib.import_module("course_lib.metrics.scoreboard")
+
+
+class Painter(nn.Module):
+    """Paints each image in the grey of its label, in the first pixel at random; it finds later images less likely."""
+
+    def sample(self, n, generator, cond=None, *, white: float = 0.0):
+        x0 = (torch.zeros(n) if cond is None else cond / 10)[:, None, None, None].repeat(1, 1, 8, 8) + white
+        x0[:, 0, 0, 0] = torch.rand(n, generator=generator)
+        return x0
+
+    def bits_per_dim(self, x0, levels, generator):
+        self.judged = x0, levels
+        return torch.arange(float(len(x0)))
+
+
+@dataclass
+class Heard:
+    what: int = 0
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What each judge was given, by its name."""
+    given = {}
+
+    def listen(name, answer):
+        def judge(*arguments, **options):
+            given[name] = arguments, options
+            return answer
+
+        return judge
+
+    for name in ("quality", "condition_accuracy", "cost"):
+        monkeypatch.setattr(scoreboard, name, listen(name, Heard()))
+    monkeypatch.setattr(scoreboard, "suspicious", listen("suspicious", ["too good"]))
+    return given
+
+
+def trained(labels):
+    recipe = Recipe(name="painter", data="digits", model="painter", labels=labels, steps=0)
+    return Trained(recipe, Painter(), 0, Path())
+
+
+def test_the_judges_get_a_set_for_each_seed_made_with_the_options(heard):
+    found = measure(trained(labels=False), seeds=3, n=15, white=0.25)
+    (sets, data), _ = heard["quality"]
+    assert data == "digits" and [len(x0) for x0 in sets] == [15] * 3
+    assert all((x0[:, 0, 1:] == 0.25).all() for x0 in sets)
+    assert len({tuple(x0[:, 0, 0, 0].tolist()) for x0 in sets}) == 3, "each seed has its own images"
+    assert heard["cost"][1] == {"white": 0.25} and "condition_accuracy" not in heard
+    assert found["options"] == {"white": 0.25} and (found["images"], found["seeds"]) == (15, 3)
+    assert found["condition"] is None and found["suspicious"] == ["too good"]
+
+
+def test_a_model_that_sees_labels_is_asked_for_all_classes_and_judged_by_what_each_image_was_asked_for(heard):
+    measure(trained(labels=True), seeds=2, n=15)
+    (x0, label, data), _ = heard["condition_accuracy"]
+    assert data == "digits" and label.tolist() == [*range(10), *range(5)] * 2
+    torch.testing.assert_close(x0[:, 0, 7, 7], label / 10)
+
+
+def test_bits_are_those_of_held_out_images_with_the_standard_error_over_them(heard):
+    model, held_out = trained(labels=False), load("digits").held_out.x0
+    found = measure(model, seeds=1, n=15)["bits_per_dim"]
+    x0, levels = model.model.judged
+    assert torch.equal(x0, held_out) and levels == 17
+    n = len(held_out)
+    assert found["mean"] == (n - 1) / 2 and found["images"] == n
+    assert found["standard_error"] == pytest.approx((n * (n + 1) / 12 / n) ** 0.5)
