@@ -13,7 +13,7 @@ import click
 from course_lib import __version__
 from course_lib.experiments import EXPERIMENTS
 
-SEED = click.IntRange(min=0)
+SEED = click.IntRange(0, 2**63 - 1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -44,11 +44,11 @@ def recipes() -> None:
 
 @cli.command()
 @click.argument("recipe")
-@click.option("--steps", type=click.IntRange(min=1), help="Train for this many steps; the recipe says how many else.")
+@click.option("--steps", type=click.IntRange(min=1), help="How many steps to train.  [default: the recipe's]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder for checkpoints.  [default: runs/RECIPE]")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the folder.")
-@click.option("--seed", type=SEED, help="Another seed than the recipe's.")
+@click.option("--seed", type=SEED, help="The seed of everything random.  [default: the recipe's]")
 @click.option("--compile", "compile_", is_flag=True, help="Use torch.compile (CUDA only).")
 def train(
     recipe: str, steps: int | None, device: str, out: Path | None, resume: bool, seed: int | None, compile_: bool
@@ -59,7 +59,7 @@ def train(
     from course_lib.training import train as run_recipe
     from course_lib.training.checkpoint import newest
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a stopped container keeps its work
+    signal.signal(signal.SIGTERM, _interrupt)  # a stopped container keeps its work
     chosen = recipe_named(recipe)
     changes = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
     if not chosen.steps and steps:
@@ -73,6 +73,7 @@ def train(
         click.echo(f"{shorten(newest(out))} is finished; see what it makes: course sample {shorten(out)}")
 
 
+_TRUTH = ("false", "true", "no", "yes", "0", "1")
 MODEL_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
@@ -99,6 +100,8 @@ def sample(
         raise click.ClickException(f"--out must name a PNG file; got {out}")
     if not out.parent.is_dir():
         raise click.ClickException(f"--out: there is no folder {out.parent}")
+    if out.is_dir():
+        raise click.ClickException(f"--out: {out} is a folder; name a PNG file")
     trained = _sampler(checkpoint, device)
     options = _model_options(trained, context.args)
     x0 = generate(trained.model, n, seed, _labels(trained, n, label), **options)
@@ -109,7 +112,13 @@ def sample(
 @cli.command(context_settings=MODEL_OPTIONS)
 @click.argument("checkpoint")
 @click.option(
-    "-n", "--number", "n", default=2000, show_default=True, type=click.IntRange(min=500), help="Images of each seed."
+    "-n",
+    "--number",
+    "n",
+    default=2000,
+    show_default=True,
+    type=click.IntRange(min=500),
+    help="How many images each seed makes.",
 )
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="How many sets of images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
@@ -145,11 +154,11 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
 @click.argument("checkpoints", nargs=-1)
 def scoreboard(checkpoints: tuple[str, ...]) -> None:
     """All shipped models, and CHECKPOINTS of your own, on one scale: as `course evaluate NAME --save` measured them."""
-    from course_lib.metrics import table
+    from course_lib.metrics import is_measured, table
     from course_lib.training import load_trained, shipped
 
     cards = {name: load_trained(name) for name in (*shipped(), *checkpoints)}
-    scores = {name: trained.card["scores"] for name, trained in cards.items() if "scores" in trained.card}
+    scores = {name: trained.card["scores"] for name, trained in cards.items() if is_measured(trained.card)}
     if scores:
         click.echo(table(scores))
     for name, trained in cards.items():
@@ -200,6 +209,13 @@ def notebooks(names: tuple[str, ...], everything: bool) -> None:
         raise click.ClickException("not every notebook ran; the lines above say which cell failed")
 
 
+def _interrupt(*_: Any) -> None:
+    """What Ctrl-C does, also in a process that a script started in the background, where Ctrl-C is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
 def _sampler(checkpoint: str, device: str):
     """A trained model on a device; a ClickException for one that makes no images."""
     from course_lib.models import makes_images
@@ -228,9 +244,9 @@ def _model_options(trained, arguments: list[str]) -> dict[str, Any]:
             raise click.UsageError(f"{name} needs a value")
         kind = float if taken[key] is None else type(taken[key])
         try:
-            options[key] = kind(value)
+            options[key] = kind(value) if kind is not bool else _TRUTH.index(value.lower()) % 2 == 1
         except ValueError:
-            what = {int: "a whole number", float: "a number"}[kind]
+            what = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
             raise click.UsageError(f"{name} takes {what}; got {value!r}") from None
     return options
 

@@ -1,5 +1,6 @@
 """Whatever can say what x_0 and eps are in a given x_t: a network that learns it, or a distribution that knows it."""
 
+import math
 from typing import Protocol
 
 import torch
@@ -110,6 +111,8 @@ class Guided:
     """
 
     def __init__(self, denoiser: Predictor, w: float):
+        if not math.isfinite(w):
+            raise ValueError(f"the guidance must be a finite number (1 is none); got {w}")
         self.denoiser, self.schedule, self.w = denoiser, denoiser.schedule, w
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from course_lib.models import generate
 from course_lib.training import Run, machine
@@ -33,12 +33,15 @@ class Cost:
         return self.seconds_per_step * max(1, self.steps)
 
 
-def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", **options: Any) -> Cost:
-    """Measure all of it here and now, on a device; options: those of the model's `sample`."""
+def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | None = None, **options: Any) -> Cost:
+    """Measure all of it here and now, on a device.
+
+    cond: what 64 images are to show, (64, …). options: those of the model's `sample`.
+    """
     model.to(device)
-    calls = count_calls(model, **options)
+    calls = count_calls(model, cond=cond, **options)
     begun = time.perf_counter()
-    generate(model, IMAGES, **options)
+    generate(model, IMAGES, cond=cond, **options)
     seconds = time.perf_counter() - begun
     weights = sum(p.numel() for p in model.parameters())
     return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, device), machine(torch.device(device)))

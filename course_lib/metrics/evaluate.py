@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.data import identical, load, to_levels
+from course_lib.data import check_images, identical, load, to_levels
 from course_lib.metrics.features import DRAWS, SAMPLES, Features
 from course_lib.metrics.frechet import frechet_distance, frechet_draws
 from course_lib.metrics.manifold import precision_recall
@@ -84,7 +84,7 @@ def quality(samples: Tensor | Sequence[Tensor], data: str) -> Quality:
 
     samples: one set of images for each sampling seed, at least three to say how much is luck, or one set alone; each of
     at least 500 images of the data set's shape, (n, channels, size, size) in [-1, 1], of which all are looked at.
-    Raises ValueError for no set, fewer images, another shape, or values that are not finite.
+    Raises ValueError for no set, fewer images, another shape, or values that are not finite or outside [-1, 1].
     """
     sets = [samples] if isinstance(samples, Tensor) else list(samples)
     if not sets:
@@ -93,6 +93,10 @@ def quality(samples: Tensor | Sequence[Tensor], data: str) -> Quality:
     for x0 in sets:
         if x0.shape[1:] != dataset.shape:
             raise ValueError(f"images of {data} have the shape {dataset.shape}; got {tuple(x0.shape[1:])}")
+        if len(x0) < SAMPLES:
+            raise ValueError(f"a set must hold {SAMPLES} images or more, for the numbers depend on it; got {len(x0)}")
+        if dataset.levels:
+            check_images(x0, "each set of generated images")
     held_out, training = dataset.held_out.x0, dataset.train.x0
     held_out_features = features(held_out)
     fd = torch.stack([frechet_draws(features(x0), held_out_features, SAMPLES, DRAWS) for x0 in sets])

@@ -1,5 +1,6 @@
 """All models on one scale: what `course evaluate` measures and `course scoreboard` shows. Lesson 15 reads it."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,7 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from course_lib.data import load
-from course_lib.metrics.costs import cost
+from course_lib.metrics.costs import IMAGES, cost
 from course_lib.metrics.evaluate import quality
 from course_lib.metrics.features import condition_accuracy
 from course_lib.metrics.suspicion import suspicious
@@ -32,7 +33,8 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
     model, recipe = trained.model.to(device), trained.recipe
     data = load(recipe.data)
     label = torch.arange(n) % len(data.classes) if recipe.labels else None
-    sets = [generate(model, n, seed, label, **options).cpu() for seed in tqdm(range(seeds), desc="images", unit="set")]
+    with tqdm(range(seeds), desc="images", unit="set") as numbers:
+        sets = [generate(model, n, seed, label, **options).cpu() for seed in numbers]
     found = quality(sets, recipe.data)
     asked = None
     if label is not None and data.levels:
@@ -45,17 +47,22 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
         "suspicious": suspicious(found),
         "bits_per_dim": _bits(trained, device),
         "condition": asked,
-        "cost": asdict(cost(model, recipe, device, **options)),
+        "cost": asdict(cost(model, recipe, device, None if label is None else label[:IMAGES], **options)),
     }
 
 
+def is_measured(card: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's card holds all that a row of the scoreboard shows."""
+    scores = card.get("scores")
+    return isinstance(scores, dict) and {"quality", "cost", "bits_per_dim", "condition"} <= scores.keys()
+
+
 def table(scores: Mapping[str, Mapping[str, Any]]) -> str:
-    """The scoreboard as text: a row for each model by its name, and real images above them."""
-    rows = [COLUMNS]
+    """The scoreboard as text: a row for each model by its name, under the real images of the data that it learned from."""
+    groups: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for name, found in scores.items():
-        if len(rows) == 1:
-            rows.append(_real_images(found["quality"]))
-        rows.append(_row(name, found))
+        groups.setdefault(_real_images(found["quality"]), []).append(_row(name, found))
+    rows = [COLUMNS, *itertools.chain(*((real, *models) for real, models in groups.items()))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     return "\n".join(
         "  ".join(

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.models.protocol import options_of
+from course_lib.models.protocol import makes_images, options_of
 
 BATCH = 500
 
@@ -14,8 +14,14 @@ def generate(model: nn.Module, n: int, seed: int = 0, cond: Tensor | None = None
     """n images (n, …) of a model that samples, on its device; the same seed gives the same images.
 
     cond: (n, …), what each is to show. options: those of the model's `sample`. Raises ValueError, with the names that it
-    takes, for another one.
+    takes, for another one, and where n is below 1 or cond has not one entry for each image.
     """
+    if n < 1:
+        raise ValueError(f"n must be at least 1; got {n}")
+    if not makes_images(model):
+        raise ValueError(f"a {type(model).__name__} makes no images: it has no `sample`")
+    if cond is not None and len(cond) != n:
+        raise ValueError(f"cond must have one entry for each of the {n} images; got {len(cond)}")
     taken = options_of(model)
     if unknown := [name for name in options if name not in taken]:
         raise ValueError(f"this model takes no {', '.join(unknown)}; its options are: {', '.join(taken) or 'none'}")

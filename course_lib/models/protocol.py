@@ -16,7 +16,9 @@ class Trainable(Protocol):
     `turns = ("critic", "generator")`. Each has an optimizer of its own, and `forward(…, turn=name)` is that turn's loss.
 
     Where a closed form or EM does the work, a recipe has `steps=0` and the model `fit(x0, cond, generator)`, which fills
-    its buffers. Where a model knows how probable an image is, `bits_per_dim(x0, levels, generator)` says so, (batch,).
+    its buffers from all of the data; then `forward(x0, cond)` is called once, without draws, and its loss is shown.
+
+    Where a model knows how probable an image is, `bits_per_dim(x0, levels, generator)` says so, (batch,).
 
     A model that stands on another one (a recipe that `needs` it) gets it as an argument by its role, and keeps it as an
     attribute of that name; it is frozen, and stored with its own recipe only.
@@ -26,10 +28,17 @@ class Trainable(Protocol):
         """All that is random in one step over a batch of this shape; each is (batch, …)."""
 
     def forward(self, x0: Tensor, cond: Tensor | None = None, **draws: Tensor) -> Loss:
-        """The loss: a scalar, or named parts whose sum it is. x0: (batch, …); cond: what each shows, or None."""
+        """The loss: a scalar, or named parts whose sum it is. x0: (batch, …).
+
+        cond: what each shows, if the recipe has `labels=True`; None otherwise. draws: what `draw` gave, by name.
+        """
 
     def sample(self, n: int, generator: Generator, cond: Tensor | None = None, **options: Any) -> Tensor:
-        """n new images, or points, as the data are; cond: (n, …). The options are the model's own, by keyword."""
+        """n new images, or points, as the data are; cond: (n, …), or None.
+
+        The options are the model's own, by keyword, each with a default: `course sample` reads `--name value` as a value
+        of the default's type (a number where it is None). What is random comes from the generator, on its device.
+        """
 
 
 def parts_of(loss: Loss, turn: str = "") -> dict[str, Tensor]:
@@ -37,6 +46,16 @@ def parts_of(loss: Loss, turn: str = "") -> dict[str, Tensor]:
     if torch.is_tensor(loss):
         return {turn or "loss": loss}
     return {f"{turn} {name}".strip(): part for name, part in loss.items()}
+
+
+def check_protocol(model: nn.Module, recipe: Any) -> None:
+    """Raises ValueError, naming the model, where it lacks what its recipe needs to train it."""
+    wanted = ("draw", *getattr(model, "turns", ())) if recipe.steps else ("fit",)
+    if lacking := [name for name in wanted if not hasattr(model, name)]:
+        raise ValueError(
+            f"the model {recipe.model!r} lacks {', '.join(lacking)}: to be trained it needs `draw` and the submodules that "
+            "`turns` names; with steps=0 it needs `fit`"
+        )
 
 
 def makes_images(model: nn.Module) -> bool:
@@ -49,4 +68,9 @@ def options_of(model: nn.Module) -> dict[str, Any]:
     if not makes_images(model):
         return {}
     taken = inspect.signature(model.sample).parameters.values()
-    return {p.name: p.default for p in taken if p.name not in ("n", "generator", "cond")}
+    own = [p for p in taken if p.name not in ("n", "generator", "cond") and p.kind != p.VAR_KEYWORD]
+    if lacking := [p.name for p in own if p.default is p.empty]:
+        raise ValueError(
+            f"every option of {type(model).__name__}.sample needs a default; {', '.join(lacking)} has none"
+        )
+    return {p.name: p.default for p in own}

@@ -97,7 +97,7 @@ def newest(run: Path, to_resume: bool = False) -> Path | None:
 def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
     """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe."""
     card = read_card(folder)
-    ours, theirs = recipe.as_json(), _recipe_in(card, folder).as_json()
+    ours, theirs = recipe.as_json(), recipe_in(card, folder).as_json()
     if different := [name for name in ours if ours[name] != theirs[name]]:
         changes = "; ".join(f"{name} is {theirs[name]!r} there, {ours[name]!r} here" for name in different)
         raise CheckpointError(
@@ -128,12 +128,15 @@ def update_card(folder: Path, **values: Any) -> None:
 def read_card(folder: Path) -> dict[str, Any]:
     """What recipe.json says. Raises CheckpointError where it can't be read."""
     try:
-        return json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{shorten(folder / CARD)} can't be read: {error}") from error
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), dict):
+        raise CheckpointError(f"{shorten(folder / CARD)} is not what `course train` writes: it has no hashes")
+    return card
 
 
-def _recipe_in(card: dict[str, Any], folder: Path) -> Recipe:
+def recipe_in(card: dict[str, Any], folder: Path) -> Recipe:
     """Recipes are compared as this version reads them, so that a new field with a default changes no old one."""
     try:
         return Recipe.from_json(card["recipe"])
@@ -145,6 +148,8 @@ def damage_of(folder: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
         card = read_card(folder)
+        if not isinstance(card["step"], int):
+            return f"{CARD} says step {card['step']!r}"
         if folder.name.startswith("step-") and card["step"] != _step_of(folder):
             return f"{CARD} says step {card['step']}"
         for name, expected in card["sha256"].items():

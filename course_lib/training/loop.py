@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from course_lib import __version__
 from course_lib.data import Split, check_data, contains_held_out, fingerprint, load
-from course_lib.models import parts_of
+from course_lib.models import check_protocol, parts_of
 from course_lib.paths import shorten
 from course_lib.training import checkpoint
 from course_lib.training.checkpoint import MODEL, CheckpointError
@@ -55,11 +55,14 @@ class Run:
         every: int = 25,
         save_every: int = 250,
     ):
+        if min(every, save_every) < 1:
+            raise ValueError(f"every and save_every must be at least 1; got {every} and {save_every}")
         self.recipe, self.out, self.every, self.save_every = recipe, Path(out) if out else None, every, save_every
         device, found = pick_device(device), self._found(resume)
         self.needed = needed_by(recipe)
         model = build(recipe, self.needed)
         self.turns = getattr(model, "turns", ("",))  # most models have one objective, without a name
+        check_protocol(model, recipe)
         self.accelerator = accelerator_for(device, turns=len(self.turns) > 1)
         self.device = self.accelerator.device
         processes = self.accelerator.num_processes
@@ -272,7 +275,9 @@ def train(recipe: Recipe, out: Path | None = None, **options) -> Run:
     """Run a recipe to its end behind a progress bar; the Run comes back, also after Ctrl-C. Options: those of Run."""
     run = Run(recipe, out, **options)
     hidden = not run.accelerator.is_main_process
-    with tqdm(total=recipe.steps, initial=run.step, desc=recipe.name, unit="step", disable=hidden) as bar:
+    with tqdm(
+        total=recipe.steps, initial=run.step, desc=recipe.name, unit="step", disable=hidden or not recipe.steps
+    ) as bar:
         try:
             for progress in run:
                 bar.set_postfix_str(str(progress))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ class Recipe:
     frozen. steps of `batch` images each; 0 steps stand for a model that is fitted at once. `rate` is the peak learning
     rate, reached after `warmup` steps; its `fall` is that of a cosine down to 0, or none. `betas`, `weight_decay` as in
     AdamW; `clip`: of the gradient's norm. `ema`: the decay of the averaged weights, which are the ones that are used.
+    Raises ValueError, naming the field and its range, for a value outside it.
     """
 
     name: str
@@ -38,6 +40,21 @@ class Recipe:
     def __post_init__(self):
         if self.fall not in ("cosine", "none"):
             raise ValueError(f"the rate's fall must be 'cosine' or 'none'; got {self.fall!r}")
+        for name, holds, range_ in (
+            ("name", isinstance(self.name, str) and self.name, "a word"),
+            ("steps", _whole(self.steps) and self.steps >= 0, "a whole number, 0 or more"),
+            ("batch", _whole(self.batch) and self.batch >= 1, "a whole number, 1 or more"),
+            ("warmup", _whole(self.warmup) and self.warmup >= 0, "a whole number, 0 or more"),
+            ("seed", _whole(self.seed) and 0 <= self.seed < 2**63, "a whole number in 0 … 2^63 - 1"),
+            ("labels", isinstance(self.labels, bool), "True or False"),
+            ("rate", _in(self.rate, 0, math.inf), "a positive number"),
+            ("clip", _in(self.clip, 0, math.inf), "a positive number"),
+            ("weight_decay", self.weight_decay == 0 or _in(self.weight_decay, 0, math.inf), "0 or a positive number"),
+            ("ema", self.ema == 0 or _in(self.ema, 0, 1), "a number in [0, 1)"),
+            ("betas", len(self.betas) == 2 and all(b == 0 or _in(b, 0, 1) for b in self.betas), "two in [0, 1)"),
+        ):
+            if not holds:
+                raise ValueError(f"a recipe's {name} must be {range_}; got {getattr(self, name)!r}")
         object.__setattr__(self, "options", _jsonable(self.options))
         object.__setattr__(self, "betas", tuple(self.betas))
 
@@ -53,6 +70,15 @@ class Recipe:
         if wrong := (set(values) ^ known) & (set(values) - known | required - set(values)):
             raise ValueError(f"this is no recipe of this version: unknown or missing fields {sorted(wrong)}")
         return cls(**values)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _in(value: Any, low: float, high: float) -> bool:
+    """Whether it is a number strictly between the two."""
+    return isinstance(value, int | float) and low < value < high
 
 
 def _jsonable(value: Any) -> Any:
@@ -105,6 +131,6 @@ def recipe_named(name: str) -> Recipe:
         return RECIPES[name]
     close = difflib.get_close_matches(name, RECIPES, n=2)
     raise ValueError(
-        f"there is no recipe {name!r}; " + (f"did you mean {' or '.join(close)}? " if close else "")
-        + f"The recipes are: {', '.join(RECIPES)}"
+        f"there is no recipe {name!r}; " + (f"did you mean {' or '.join(close)}? The" if close else "the")
+        + f" recipes are: {', '.join(RECIPES)}"
     )  # fmt: skip

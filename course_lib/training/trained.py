@@ -34,8 +34,16 @@ def build(recipe: Recipe, needed: dict[str, Trained] | None = None) -> nn.Module
     make = choose(MODELS, recipe.model, "model")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
-        model = make(**recipe.options, **{role: trained.model for role, trained in needed.items()})
+        given = recipe.options | {role: trained.model for role, trained in needed.items()}
+        try:
+            model = make(**given)
+        except TypeError as error:
+            raise ValueError(
+                f"{recipe.name}: {recipe.model!r} can't be built of its options and needs: {error}"
+            ) from error
     for role in needed:
+        if not hasattr(model, role):
+            raise ValueError(f"the model {recipe.model!r} must keep its {role} as an attribute of that name")
         getattr(model, role).eval().requires_grad_(False)
     return model
 
@@ -76,7 +84,8 @@ def load_trained(where: str | Path) -> Trained:
     """
     folder = _find(where)
     card = checkpoint.read_card(folder)
-    recipe = Recipe.from_json(card.pop("recipe"))
+    recipe = checkpoint.recipe_in(card, folder)
+    del card["recipe"]
     needed = needed_by(recipe)
     check_needed(card, needed, folder)
     model = build(recipe, needed)

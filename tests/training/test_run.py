@@ -558,7 +558,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_names():
         recipe_named("ddpm-digit")
     for name in RECIPES:
         assert name in str(refused.value)
-    with pytest.raises(ValueError, match="'zzz'; The recipes are"):
+    with pytest.raises(ValueError, match="'zzz'; the recipes are"):
         recipe_named("zzz")
 
 

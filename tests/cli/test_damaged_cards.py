@@ -1,0 +1,74 @@
+"""A recipe.json that was edited, cut or written by another program: one line, whatever is wrong with it."""
+
+import json
+import shutil
+import signal
+import sys
+
+import pytest
+
+from course_lib import cli
+from course_lib.paths import CHECKPOINTS
+
+
+@pytest.fixture
+def course(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["course", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        printed = capsys.readouterr()
+        return exit.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def edited(folder, edit):
+    """The shipped model of the digits with another recipe.json."""
+    shutil.copytree(CHECKPOINTS / "ddpm-digits", folder)
+    card = edit(json.loads((folder / "recipe.json").read_text(encoding="utf-8")))
+    (folder / "recipe.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+EDITS = {
+    "a list": lambda card: [1],
+    "no recipe": lambda card: {k: v for k, v in card.items() if k != "recipe"},
+    "no step": lambda card: {k: v for k, v in card.items() if k != "step"},
+    "a step in words": lambda card: card | {"step": "many"},
+    "no hashes": lambda card: card | {"sha256": "abc"},
+    "a recipe in words": lambda card: card | {"recipe": "abc"},
+    "an unknown field": lambda card: card | {"recipe": card["recipe"] | {"colour": 1}},
+    "an unknown option": lambda card: card | {"recipe": card["recipe"] | {"options": {"colour": 1}}},
+    "a rate below 0": lambda card: card | {"recipe": card["recipe"] | {"rate": -1}},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_card_with_a_wrong_entry_is_one_line_that_names_the_file(course, tmp_path, edit):
+    edited(tmp_path / "edited", EDITS[edit])
+    code, out, err = course("sample", "edited", "-n", 1)
+    assert (code, out) == (1, "") and err.startswith("course: ") and err.count("\n") == 1
+    assert "edited" in err or "ddpm-digits" in err
+
+
+@pytest.mark.parametrize("scores", [None, [], {"quality": 1}])
+def test_the_scoreboard_asks_to_measure_again_what_it_cannot_show(course, tmp_path, scores):
+    edited(tmp_path / "edited", lambda card: card | {"scores": scores})
+    code, out, _ = course("scoreboard", "edited")
+    assert code == 0 and "edited has not been measured yet" in out
+
+
+def test_a_seed_too_large_for_pytorch_and_a_folder_as_the_picture_are_refused(course, tmp_path):
+    code, _, err = course("sample", "ddpm-digits", "-n", 1, "--seed", 2**63)
+    assert code == 2 and "--seed" in err
+    (tmp_path / "a.png").mkdir()
+    code, _, err = course("sample", "ddpm-digits", "-n", 1, "--out", "a.png")
+    assert code == 1 and "a.png is a folder; name a PNG file" in err
+
+
+def test_sigterm_stops_a_training_also_where_ctrl_c_is_ignored(monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    with pytest.raises(KeyboardInterrupt):
+        cli._interrupt()
