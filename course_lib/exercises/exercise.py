@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from course_lib.exercises.gives import Calls, NotYet, Value, called, run, same
+from course_lib.exercises.gives import Calls, NotYet, Slots, Value, called, run, same
 
 REGISTRY: dict[str, Any] = {}
 
@@ -55,6 +55,7 @@ class Exercise:
             raise ValueError(f"exercise {name} needs cases, or else a check of its own")
         self.name, self.reference, self.hints, self.cases = name, solution, hints, cases or []
         self.gives, self.slips, self.check = gives or [Value()], slips or {}, check
+        self._outcomes: dict[tuple[Callable, int], Slots | None] = {}
         REGISTRY[name] = self
 
     def examine(self, answer: Any) -> Verdict:
@@ -111,10 +112,24 @@ class Exercise:
 
     def wrong(self) -> dict[str, Callable]:
         """The solution with each slip. Raises ValueError for one that does not fit the solution."""
+        return dict(self._spoilt)
+
+    @functools.cached_property
+    def _spoilt(self) -> dict[str, Callable]:
         from course_lib.exercises.edits import slip
 
         return {sentence: slip(self.reference, edit) for sentence, edit in self.slips.items()}
 
+    def outcome(self, spoilt: Callable, n: int) -> Slots | None:
+        """What comes out of a spoilt solution in case n, None where it stops; kept for the next wrong answer."""
+        if (spoilt, n) not in self._outcomes:
+            try:
+                self._outcomes[spoilt, n] = run(spoilt, self.cases[n], self.gives)
+            except Exception:  # a spoilt solution may raise anything
+                self._outcomes[spoilt, n] = None
+        return self._outcomes[spoilt, n]
+
+    @functools.cached_property
     def mutants(self) -> list:
         """The solution with each of the mistakes that people make in general, the likeliest first."""
         from course_lib.exercises.mutants import mutants

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import functools
 import itertools
 import re
 from collections import defaultdict
@@ -30,6 +31,7 @@ class Mutant:
     tree: ast.FunctionDef
     space: dict[str, Any]
 
+    @functools.cached_property
     def function(self) -> Callable:
         """May raise SyntaxError and the like: not every edit makes sense."""
         return compiled(spoilt(self.tree, self.at, self.make), self.space)

@@ -8,13 +8,11 @@ import pytest
 import torch
 
 from course_lib.exercises import check, exercise_named, exercises_of, hint, lessons, solution, statements, student
-from course_lib.exercises.exercise import Exercise, is_stub
+from course_lib.exercises.exercise import is_stub
 from course_lib.exercises.gives import silent
 from course_lib.paths import NOTEBOOKS
 
 EXERCISES = [exercise for lesson in lessons() for exercise in exercises_of(lesson)]
-DECLARED = [exercise for exercise in EXERCISES if isinstance(exercise, Exercise)]
-OLD = [exercise for exercise in EXERCISES if not isinstance(exercise, Exercise)]
 SOURCES = {path.stem.split("_")[0]: path.read_text(encoding="utf-8") for path in (NOTEBOOKS / "source").glob("*.py")}
 
 
@@ -29,45 +27,32 @@ def _exercise(request):
     return request.param
 
 
-@pytest.fixture(params=DECLARED, ids=lambda e: e.name, name="declared")
-def _declared(request):
-    return request.param
-
-
 def test_the_solution_passes(exercise):
     verdict = exercise.examine(exercise.reference)
     assert verdict.attempted and verdict.right, verdict.message
 
 
-def test_each_slip_fails_with_its_own_sentence(declared):
-    assert declared.slips
-    for sentence, answer in declared.wrong().items():
-        verdict = declared.examine(answer)
+def test_each_slip_fails_with_its_own_sentence(exercise):
+    assert exercise.slips
+    for sentence, answer in exercise.wrong().items():
+        verdict = exercise.examine(answer)
         assert verdict.attempted and not verdict.right, f"{sentence}: it changes nothing in what comes out"
         assert sentence in verdict.message, f"{sentence} is told as: {verdict.message}"
         assert "your answer stopped with" not in verdict.message
 
 
-def test_each_mutant_fails_but_those_that_are_no_mistakes(declared):
+def test_each_mutant_fails_but_those_that_are_no_mistakes(exercise):
     survivors = set()
     with silent():
-        for mutant in declared.mutants():
+        for mutant in exercise.mutants:
             try:
-                function = mutant.function()
+                function = mutant.function
             except (SyntaxError, ValueError, TypeError, AttributeError):
                 continue
-            if declared.passes(function):
+            if exercise.passes(function):
                 survivors.add(mutant.says)
-    trials = importlib.import_module(f"tests.exercises.trials.lesson_{declared.name.partition('.')[0]}")
-    assert survivors == set(trials.SURVIVORS.get(declared.name, {}))
-
-
-@pytest.mark.parametrize("exercise", OLD, ids=lambda e: e.name)
-def test_each_wrong_answer_fails_with_a_message_of_its_own(exercise):
-    verdicts = {how: exercise.examine(answer) for how, answer in exercise.wrong_answers.items()}
-    assert len(verdicts) >= 2
-    assert all(v.attempted and not v.right for v in verdicts.values())
-    assert len({v.message for v in verdicts.values()}) == len(verdicts)
+    trials = importlib.import_module(f"tests.exercises.trials.lesson_{exercise.name.partition('.')[0]}")
+    assert survivors == set(trials.SURVIVORS.get(exercise.name, {}))
 
 
 def test_the_stub_in_the_notebook_is_not_attempted_and_is_checked(exercise):
@@ -81,14 +66,14 @@ def test_the_stub_in_the_notebook_is_not_attempted_and_is_checked(exercise):
     assert exercise.examine(space[name]).attempted is False
 
 
-def test_the_solution_has_the_name_and_the_arguments_of_the_stub(declared):
+def test_the_solution_has_the_name_and_the_arguments_of_the_stub(exercise):
     stub = re.search(
-        rf"^(def \w+\(.*\):)\n    # your code\n    \.\.\.\n*check\(\"{declared.name}\"",
-        SOURCES[declared.name.partition(".")[0]],
+        rf"^(def \w+\(.*\):)\n    # your code\n    \.\.\.\n*check\(\"{exercise.name}\"",
+        SOURCES[exercise.name.partition(".")[0]],
         re.MULTILINE,
     )
-    assert declared.source().splitlines()[0] == stub[1]
-    assert all(list(case) == re.findall(r"\w+", stub[1].partition("(")[2]) for case in declared.cases)
+    assert exercise.source().splitlines()[0] == stub[1]
+    assert all(list(case) == re.findall(r"\w+", stub[1].partition("(")[2]) for case in exercise.cases)
 
 
 @pytest.mark.parametrize("lesson", lessons())
@@ -247,8 +232,8 @@ HARD = [
 
 
 @pytest.mark.parametrize("answer", HARD)
-def test_nothing_that_an_answer_does_makes_a_check_raise(declared, answer):
-    verdict = declared.examine(answer)
+def test_nothing_that_an_answer_does_makes_a_check_raise(exercise, answer):
+    verdict = exercise.examine(answer)
     assert verdict.attempted and not verdict.right and verdict.message
     assert torch.get_default_dtype() == torch.float32
 
