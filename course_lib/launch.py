@@ -8,6 +8,7 @@ from course_lib.paths import NOTEBOOKS, ROOT
 
 START = NOTEBOOKS / "00_start_here.ipynb"
 SETTINGS = ROOT / "course_lib" / "notebooks" / "lab"  # no news, no search for updates
+MAX_WORKERS = 4  # processes that share the tests
 
 
 def open_lab(arguments: list[str]) -> int:
@@ -30,7 +31,10 @@ def open_lab(arguments: list[str]) -> int:
 
 
 def run_tests(arguments: list[str]) -> int:
-    """pytest over the tests and every cell of every notebook; the last line counts what passed and what failed."""
+    """pytest over the tests and every cell of every notebook; the last line counts what passed and what failed.
+
+    Where there are several cores, several processes of one thread each share the files; a notebook stays in one piece.
+    """
     import pytest
 
     class Count:
@@ -49,6 +53,10 @@ def run_tests(arguments: list[str]) -> int:
     count = Count()
     everything = ["tests", *(str(p.relative_to(ROOT)) for p in sorted(NOTEBOOKS.glob("*.ipynb")))]
     chosen = arguments if any(not a.startswith("-") for a in arguments) else [*everything, *arguments]
-    code = pytest.main(["--nbval-lax", "-q", "--durations=8", *chosen], plugins=[count])
+    shared = []
+    if (workers := min(os.cpu_count() or 1, MAX_WORKERS)) > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        shared = [f"--numprocesses={workers}", "--dist=loadscope"]
+    code = pytest.main(["--nbval-lax", "-q", "--durations=8", *shared, *chosen], plugins=[count])
     print(f"{count.passed} passed, {count.failed} failed")
     return int(code)
