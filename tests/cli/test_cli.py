@@ -18,21 +18,6 @@ from course_lib.paths import CHECKPOINTS
 from course_lib.training import trained
 
 
-@pytest.fixture
-def course(monkeypatch, capsys, tmp_path):
-    """Run `course …` in an empty folder: (exit code, what it printed, what it complained)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["course", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        printed = capsys.readouterr()
-        return exit.value.code or 0, printed.out, printed.err
-
-    return run
-
-
 def test_as_a_program_an_error_is_one_line_without_a_traceback():
     ran = subprocess.run(
         [sys.executable, "-m", "course_lib.cli", "train", "ddpm-digit"], capture_output=True, text=True, check=False

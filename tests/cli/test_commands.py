@@ -2,14 +2,12 @@
 
 import itertools
 import json
-import sys
 
 import numpy as np
 import pytest
 import small_models
 from PIL import Image
 
-from course_lib import cli
 from course_lib.paths import CHECKPOINTS
 from course_lib.training import Run, trained
 
@@ -23,7 +21,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True, scope="module")
 def runs(tmp_path_factory):
     """Where runs lie, with the autoencoder that another model needs; the feature networks are shipped."""
     folder = tmp_path_factory.mktemp("runs")
@@ -33,20 +31,6 @@ def runs(tmp_path_factory):
         list(Run(small_models.VAE, folder / "small-vae", device="cpu"))
         yield folder
     small_models.unregister()
-
-
-@pytest.fixture
-def course(runs, monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["course", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        printed = capsys.readouterr()
-        return exit.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def bytes_of(folder):

@@ -3,26 +3,11 @@
 import json
 import shutil
 import signal
-import sys
 
 import pytest
 
 from course_lib import cli
 from course_lib.paths import CHECKPOINTS
-
-
-@pytest.fixture
-def course(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["course", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        printed = capsys.readouterr()
-        return exit.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def edited(folder, edit):
