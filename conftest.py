@@ -1,4 +1,6 @@
-"""What pytest needs to know beside the tests: how long it waits for a cell of a notebook."""
+"""What pytest needs to know beside the tests: how long it waits for a cell, and how several processes share the work."""
+
+import re
 
 import pytest
 
@@ -19,6 +21,20 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if hasattr(item, "output_timeout"):
             item.output_timeout = OUTPUT_SECONDS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file stays in one process, but for the tests of exercises: they are the longest, and go lesson by lesson."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileAndLesson(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            lesson = re.search(r"(?<![\w.])\d\db?(?=[].-])", test) if file.startswith("tests/exercises/") else None
+            return f"{file}::{lesson[0]}" if lesson else file
+
+    return ByFileAndLesson(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

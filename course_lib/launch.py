@@ -1,26 +1,50 @@
 """What `make lab` and `make test` start: JupyterLab, and pytest over the tests and every notebook."""
 
+import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from course_lib.paths import NOTEBOOKS, ROOT
+from course_lib.paths import IS_CLONE, NOTEBOOKS, PACKAGE, ROOT
 
-START = NOTEBOOKS / "00_start_here.ipynb"
-SETTINGS = ROOT / "course_lib" / "notebooks" / "lab"  # no news, no search for updates
+START = "00_start_here.ipynb"
+SETTINGS = PACKAGE / "notebooks" / "lab"  # no news, no search for updates; what is saved of a widget
 MAX_WORKERS = 4  # processes that share the tests
 
 
-def open_lab(arguments: list[str]) -> int:
-    """JupyterLab at the first lesson, on the loopback interface, behind its token; without a screen it prints the URL."""
+def needs_packages(extra: str, *modules: str) -> None:
+    """Raises ModuleNotFoundError, with the line that installs it, where a module of one of the course's extras is missing."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        line = f"pip install -c constraints.txt -e '.[{extra}]'" if IS_CLONE else f"pip install 'course-lib[{extra}]'"
+        raise ModuleNotFoundError(f"{', '.join(missing)} is not installed here: {line}")
+
+
+def open_lab(arguments: list[str], my: Path | None) -> int:
+    """JupyterLab at the first lesson, on the loopback interface, behind its token; without a screen it prints the URL.
+
+    my: the folder of a student's copies, all that he sees; None for an author, who sees the repository, its lessons kept in
+    step with their sources by jupytext.
+    """
+    needs_packages("lab", "jupyterlab", "ipywidgets")
+    if my is None:
+        needs_packages("dev", "jupytext")
+    elif not (my / START).is_file():
+        raise FileNotFoundError(f"there are no lessons in {my}: name a folder that you may write in COURSE_HOME")
+    root, first = (ROOT, f"notebooks/{START}") if my is None else (my, START)
     command = [
-        sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}",
-        f"--LabApp.default_url=/lab/tree/{START.relative_to(ROOT).as_posix()}", f"--LabApp.app_settings_dir={SETTINGS}",
+        sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}",
+        f"--LabApp.default_url=/lab/tree/{first}", f"--LabApp.app_settings_dir={SETTINGS}",
     ]  # fmt: skip
+    paths = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
+    os.environ["COURSE_AUTHOR"] = "0" if my is not None else "1"
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         command.append("--no-browser")
         print(
-            "no screen here: open the URL that follows in a browser (for a server, through `ssh -L 8888:127.0.0.1:8888`)"
+            "no screen here: open the URL that follows in a browser. From another machine, first run there "
+            "`ssh -L PORT:127.0.0.1:PORT THIS_MACHINE`, with the URL's port"
         )
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # a container's only user; the server is on loopback, behind its token
@@ -35,6 +59,7 @@ def run_tests(arguments: list[str]) -> int:
 
     Where there are several cores, several processes of one thread each share the files; a notebook stays in one piece.
     """
+    needs_packages("dev", "pytest", "xdist", "nbval", "hypothesis", "jupytext", "ruff")
     import pytest
 
     class Count:

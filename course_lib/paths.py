@@ -1,20 +1,51 @@
-"""Where the course keeps its files: all of it inside the repository, so nothing is lost and nothing is hidden."""
+"""Where files lie: what comes with the course, and what you make with it.
+
+What comes with it stands in the clone, or inside the package where it was installed without one. What you make (your
+copies of the lessons, trainings, downloads) goes to the clone too; or, where that is not yours to write, or there is none,
+to the folder `from-noise-to-images` in your home. The environment variable COURSE_HOME names another one.
+"""
 
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
-CHECKPOINTS = ROOT / "data" / "checkpoints"
-RESULTS = ROOT / "data" / "results"
-DOWNLOADS = ROOT / "data" / "downloads"
-RUNS = ROOT / "runs"
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+IS_CLONE = (ROOT / "pyproject.toml").is_file() and (ROOT / "notebooks").is_dir()
+
+SHIPPED = ROOT if IS_CLONE else PACKAGE / "shipped"
+NOTEBOOKS = SHIPPED / "notebooks"
+CHECKPOINTS = SHIPPED / "data" / "checkpoints"
+RESULTS = SHIPPED / "data" / "results"
+
+
+def home() -> Path:
+    """The folder of all that you make."""
+    named = os.environ.get("COURSE_HOME")
+    if named:
+        return Path(named).expanduser().resolve()
+    if IS_CLONE and os.access(ROOT, os.W_OK):
+        return ROOT
+    return Path.home() / "from-noise-to-images"
+
+
+HOME = home()
+MY = HOME / "my"
+RUNS = HOME / "runs"
+DOWNLOADS = HOME / "data" / "downloads"
 
 
 def data_folder() -> Path | None:
     """The folder of ready-made data that the environment variable COURSE_DATA names, if it is set."""
     named = os.environ.get("COURSE_DATA")
     return Path(named).expanduser() if named else None
+
+
+def needs_clone(what: str) -> None:
+    """Raises FileNotFoundError where the course was installed without its repository, which `what` needs."""
+    if not IS_CLONE:
+        raise FileNotFoundError(
+            f"{what} needs the whole repository, and only the package is installed here: get it with git clone, or as a ZIP"
+        )
 
 
 def shorten(path: Path) -> str:

@@ -16,7 +16,7 @@ IMAGES, STEPS = 64, 20
 
 @dataclass(frozen=True)
 class Cost:
-    """weights: how many. calls: of a network, to sample 64 images at once; seconds: for that. steps: of the training,
+    """weights: how many. calls: of a network, for each image; seconds: to sample 64 images. steps: of the training,
     each of seconds_per_step, measured over 20 of them (0 steps: seconds_per_step is the whole fit). machine: on what.
     """
 
@@ -27,11 +27,6 @@ class Cost:
     seconds_per_step: float
     machine: str
 
-    @property
-    def training_seconds(self) -> float:
-        """What the whole training takes at this pace."""
-        return self.seconds_per_step * max(1, self.steps)
-
 
 def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | None = None, **options: Any) -> Cost:
     """Measure all of it here and now, on a device.
@@ -39,7 +34,7 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | N
     cond: what 64 images are to show, (64, …). options: those of the model's `sample`.
     """
     model.to(device)
-    calls = count_calls(model, cond=cond, **options)
+    calls = count_calls(model, cond=None if cond is None else cond[:1], **options)
     begun = time.perf_counter()
     generate(model, IMAGES, cond=cond, **options)
     seconds = time.perf_counter() - begun
@@ -47,8 +42,8 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | N
     return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, device), machine(torch.device(device)))
 
 
-def count_calls(model: nn.Module, n: int = IMAGES, **options: Any) -> int:
-    """How often `sample` runs a network on n images: modules that are called by no other module are counted."""
+def count_calls(model: nn.Module, **options: Any) -> int:
+    """How often a network runs for an image: modules that are called by no other module are counted."""
     calls, depth, handles = 0, 0, []
 
     def enter(*_: Any) -> None:
@@ -62,7 +57,7 @@ def count_calls(model: nn.Module, n: int = IMAGES, **options: Any) -> int:
     for module in model.modules():
         handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
     try:
-        generate(model, n, **options)
+        generate(model, 1, **options)
     finally:
         for handle in handles:
             handle.remove()

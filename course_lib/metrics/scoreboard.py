@@ -33,6 +33,7 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
     model, recipe = trained.model.to(device), trained.recipe
     data = load(recipe.data)
     label = torch.arange(n) % len(data.classes) if recipe.labels else None
+    spent = cost(model, recipe, device, None if label is None else label[:IMAGES], **options)
     with tqdm(range(seeds), desc="images", unit="set") as numbers:
         sets = [generate(model, n, seed, label, **options).cpu() for seed in numbers]
     found = quality(sets, recipe.data)
@@ -47,7 +48,7 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
         "suspicious": suspicious(found),
         "bits_per_dim": _bits(trained, device),
         "condition": asked,
-        "cost": asdict(cost(model, recipe, device, None if label is None else label[:IMAGES], **options)),
+        "cost": asdict(spent),
     }
 
 

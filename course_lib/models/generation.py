@@ -1,33 +1,64 @@
-"""Images from any trained model, in batches."""
+"""Images from any trained model, block by block."""
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from course_lib.models.protocol import makes_images, options_of
 
-BATCH = 500
+BLOCK, GPU_BLOCK = 16, 256  # images that are made together; a GPU needs many to be quick
 
 
-def generate(model: nn.Module, n: int, seed: int = 0, cond: Tensor | None = None, **options: Any) -> Tensor:
-    """n images (n, …) of a model that samples, on its device; the same seed gives the same images.
+def generate(
+    model: nn.Module, n: int, seed: int = 0, cond: Tensor | None = None, progress: bool = False, **options: Any
+) -> Tensor:
+    """n images (n, …) of a model that samples, on its device; the same seed gives the same images, whatever n is.
 
-    cond: (n, …), what each is to show. options: those of the model's `sample`. Raises ValueError, with the names that it
-    takes, for another one, and where n is below 1 or cond has not one entry for each image.
+    They are made in whole blocks, each from a seed of its own, and what is too many is dropped: so image i depends on the
+    seed, i and its own cond alone, bit for bit on one machine. cond: (n, …), what each is to show. progress: show a bar
+    where it takes more than two seconds. options: those of the model's `sample`. Raises ValueError, with the names that it
+    takes, for another one; where n or seed is no whole number in its range; where cond has not one entry for each image.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1; got {n}")
+    check_whole("n", n, 1)
+    check_whole("seed", seed, 0)
     if not makes_images(model):
         raise ValueError(f"a {type(model).__name__} makes no images: it has no `sample`")
-    if cond is not None and len(cond) != n:
-        raise ValueError(f"cond must have one entry for each of the {n} images; got {len(cond)}")
+    if cond is not None and (not torch.is_tensor(cond) or cond.ndim == 0 or len(cond) != n):
+        given = tuple(cond.shape) if torch.is_tensor(cond) else type(cond).__name__
+        raise ValueError(f"cond must be a tensor with one entry for each of the {n} images; got {given}")
     taken = options_of(model)
     if unknown := [name for name in options if name not in taken]:
         raise ValueError(f"this model takes no {', '.join(unknown)}; its options are: {', '.join(taken) or 'none'}")
     device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
-    generator = torch.Generator(device).manual_seed(seed)
-    parts = [None] * -(-n // BATCH) if cond is None else cond.to(device).split(BATCH)
+    generator, size = torch.Generator(device), block_size(device)
+    images = []
     with torch.no_grad():
-        images = [model.sample(min(BATCH, n - i * BATCH), generator, part, **options) for i, part in enumerate(parts)]
-    return torch.cat(images)
+        for i in tqdm(range(-(-n // size)), desc="images", unit="block", delay=2, leave=False, disable=not progress):
+            generator.manual_seed(_seed_of_block(seed, i))
+            part = None if cond is None else _filled(cond[i * size : (i + 1) * size].to(device), size)
+            images.append(model.sample(size, generator, part, **options))
+    return torch.cat(images)[:n]
+
+
+def block_size(device: torch.device) -> int:
+    """How many images are made together on a device."""
+    return BLOCK if device.type == "cpu" else GPU_BLOCK
+
+
+def check_whole(name: str, value: int, least: int) -> None:
+    """Raises ValueError where an argument is no whole number from `least` on, or too large for a generator."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise ValueError(f"{name} must be a whole number from {least} to 2^63 - 1; got {value!r}")
+
+
+def _seed_of_block(seed: int, i: int) -> int:
+    """The first block has the seed itself; the others have seeds that share nothing with their neighbours'."""
+    return seed if i == 0 else int(np.random.SeedSequence((seed, i)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _filled(cond: Tensor, size: int) -> Tensor:
+    """A block of conditions, the last one repeated where some are missing."""
+    return torch.cat([cond, cond[-1:].expand(size - len(cond), *cond.shape[1:])])

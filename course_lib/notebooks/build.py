@@ -1,12 +1,16 @@
 """`make notebooks`: execute the lessons' sources, write the notebooks with their outputs, and say how they measure up."""
 
+import os
 import re
+import shutil
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib.notebooks.rules import complaints, reading_minutes, stated_minutes
+from course_lib.notebooks.saving import without_widgets
 from course_lib.notebooks.source import SOURCES, fold, lesson_names, metadata_filters, read_lesson, same_cells
 from course_lib.paths import NOTEBOOKS
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 MAX_SECONDS, MAX_MEGABYTES_RAM, MAX_MEGABYTES_FILE = 75, 2000, 1.5
+SAME_TIME = 2  # seconds between two files that were written together
 CELL_SECONDS = 180  # after which a cell hangs: more than a whole notebook may take, since CI machines are busy
 
 
@@ -33,8 +38,21 @@ def build_notebooks(names: list[str], everything: bool = False) -> bool:
         if not (everything or names) and same_cells(source, target):
             print(f"  {source.stem:24} unchanged")
             continue
+        if kept := keep_newer(source, target):
+            print(f"! {target.name} was changed after its source, which replaces it; as it was: {kept.name}")
         fine &= build_notebook(source, target)
     return fine
+
+
+def keep_newer(source: Path, target: Path) -> Path | None:
+    """A copy of a notebook that was edited where nothing keeps it in step with its source; None where it was not."""
+    if not target.exists() or target.stat().st_mtime <= source.stat().st_mtime + SAME_TIME:
+        return None
+    if same_cells(source, target, executed=False):
+        return None
+    kept = target.with_suffix(f".{datetime.now():%Y%m%d-%H%M%S}.bak")
+    shutil.copy2(target, kept)
+    return kept
 
 
 def build_notebook(source: Path, target: Path, cell_seconds: float = CELL_SECONDS) -> bool:
@@ -49,7 +67,9 @@ def build_notebook(source: Path, target: Path, cell_seconds: float = CELL_SECOND
     except (CellExecutionError, DeadKernelError, TimeoutError) as error:
         print(f"✗ {source.stem}: {re.sub(chr(27) + r'.[0-9;]*m', '', str(error))}")
         return False
+    without_widgets(notebook)
     nbformat.write(notebook, target)
+    os.utime(target, ns=(source.stat().st_mtime_ns,) * 2)  # jupytext refuses a notebook that is newer than its source
     for line in _account(source, target, time.perf_counter() - start, peak):
         print(line)
     return True

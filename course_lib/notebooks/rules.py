@@ -201,6 +201,13 @@ def _half_folded(lesson: Lesson) -> Iterator[Breach]:
             yield Breach(1, f"line {line} is hidden without the tag")
 
 
+def _mouse_only(lesson: Lesson) -> Iterator[Breach]:
+    """JupyterLab takes the keys that are meant for a list: arrows leave the cell, and typing d twice deletes it."""
+    for line, cell in _cells(lesson, "code"):
+        for control in re.findall(r"\b(Dropdown|Select|SelectMultiple|Combobox)\(", cell.source):
+            yield Breach(1, f"line {line} has a {control}")
+
+
 RULES: dict[str, tuple[str, Callable[[Lesson], Iterator[Breach]]]] = {
     "median": (f"a code cell has at most {MEDIAN_LINES} lines in the median", _median),
     "cells": (f"a code cell has at most {MAX_LINES} lines, one tagged `widget` apart", _long_cells),
@@ -211,5 +218,6 @@ RULES: dict[str, tuple[str, Callable[[Lesson], Iterator[Breach]]]] = {
     "exercises": ("an exercise has a title with minutes, a statement and a check", _exercises),
     "letters": (f"letters in figures are at least {LETTER_POINTS} points on a projected page", _small_letters),
     "texts": (f"a figure's text has at least {ALT_CHARACTERS} characters", _silent_figures),
+    "keys": ("a control can be moved by keyboard: ToggleButtons or a slider instead of a list", _mouse_only),
     "folds": (f"a hidden code cell has the tag {FOLD}", _half_folded),
 }

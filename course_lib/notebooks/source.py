@@ -68,18 +68,19 @@ def is_folded(cell: "NotebookNode") -> bool:
     return bool(cell.metadata.get("jupyter", {}).get("source_hidden")) or FOLD in cell.metadata.get("tags", [])
 
 
-def same_cells(source: Path, target: Path) -> bool:
-    """Whether a notebook has the cells of its source, with their tags and folds, and was executed."""
+def same_cells(source: Path, target: Path, executed: bool = True) -> bool:
+    """Whether a notebook has the cells of its source, with their tags and folds, and (unless False) was executed."""
     import jupytext
     import nbformat
 
     if not target.exists():
         return False
     ours, theirs = jupytext.read(source).cells, nbformat.read(target, as_version=4).cells
-    executed = all(c.execution_count for c in theirs if c.cell_type == "code")
+    if executed and not all(c.execution_count for c in theirs if c.cell_type == "code"):
+        return False
     for cell in ours:
         fold(cell)
-    return executed and [_compared(c) for c in ours] == [_compared(c) for c in theirs]
+    return [_compared(c) for c in ours] == [_compared(c) for c in theirs]
 
 
 def _compared(cell: "NotebookNode") -> tuple:

@@ -27,7 +27,7 @@ import math
 
 import matplotlib.pyplot as plt
 import torch
-from ipywidgets import Dropdown, IntSlider
+from ipywidgets import IntSlider, ToggleButtons
 
 from course_lib import data, show
 from course_lib.agree import agree, agree_mean
@@ -522,7 +522,7 @@ show.widget(
     draw,
     "Left, the photo under the noise of the linear schedule at t = 300; right, its signal falling and its noise rising "
     "over t, with a line at 300.",
-    name=Dropdown(options=list(schedules), description="schedule"),
+    name=ToggleButtons(options=list(schedules), description="schedule"),
     percent=IntSlider(30, 0, 100, description="% of the way", continuous_update=False),
 )
 

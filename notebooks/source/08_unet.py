@@ -25,7 +25,7 @@ import math
 
 import matplotlib.pyplot as plt
 import torch
-from ipywidgets import Dropdown, IntSlider
+from ipywidgets import IntSlider, SelectionSlider, ToggleButtons
 from torch import nn
 from torch.nn import functional as F
 
@@ -575,11 +575,11 @@ def design(size, width, levels, blocks, attention):
 show.widget(
     design,
     "A U-Net drawn as a U for 32 by 32 images with three levels, with its weights, multiply-adds and the receptive field of its middle in the title.",
-    size=Dropdown(options=[16, 32, 64], value=32, description="image size"),
-    width=Dropdown(options=[16, 32, 64, 128], value=64, description="width"),
+    size=SelectionSlider(options=[16, 32, 64], value=32, description="image size"),
+    width=SelectionSlider(options=[16, 32, 64, 128], value=64, description="width"),
     levels=IntSlider(value=3, min=1, max=4, description="levels"),
     blocks=IntSlider(value=2, min=1, max=3, description="blocks a level"),
-    attention=Dropdown(options=["at the bottom", "only in the middle"], description="attention"),
+    attention=ToggleButtons(options=["at the bottom", "only in the middle"], description="attention"),
 )
 
 # %% [markdown]

@@ -27,7 +27,7 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
-from ipywidgets import Dropdown, FloatSlider, IntSlider
+from ipywidgets import FloatSlider, IntSlider, ToggleButtons
 from scipy.stats import ks_2samp
 
 from course_lib import data, show
@@ -868,7 +868,7 @@ show.widget(
     walk,
     "Two rows of nine small pictures over time: above, x_t goes from noise to a digit; below, the predicted x_0 is a digit-like blur from the first "
     "picture on and becomes sharp.",
-    sampler=Dropdown(options=list(WALKS), description="sampler"),
+    sampler=ToggleButtons(options=list(WALKS), description="sampler"),
     steps=IntSlider(value=20, min=2, max=100, description="steps"),
     eta=FloatSlider(value=0.0, min=0, max=1, step=0.1, description="η (DDPM / DDIM)"),
     seed=IntSlider(value=3, min=0, max=20, description="x_T"),

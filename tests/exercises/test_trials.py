@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ def trial(kind, name, i):
     return getattr(TRIALS[name.partition(".")[0]], kind)[name][i]
 
 
-@pytest.fixture(scope="module", name="verdicts")
-def _verdicts():
-    return {(name, i): exercise_named(name).examine(trial("WRONG", name, i)[0]) for name, i in WRONG}
+@cache
+def verdict_of(name, i):
+    return exercise_named(name).examine(trial("WRONG", name, i)[0])
 
 
 def bare(text):
@@ -35,8 +36,8 @@ def formulas(exercise):
 
 
 @pytest.mark.parametrize(("name", "i"), WRONG)
-def test_a_wrong_answer_fails_and_a_named_cause_is_its_cause(verdicts, name, i):
-    cause, verdict = trial("WRONG", name, i)[1], verdicts[name, i]
+def test_a_wrong_answer_fails_and_a_named_cause_is_its_cause(name, i):
+    cause, verdict = trial("WRONG", name, i)[1], verdict_of(name, i)
     assert verdict.attempted and not verdict.right
     assert not verdict.message.startswith("your answer stopped with")
     if cause:
@@ -50,28 +51,28 @@ def test_a_right_answer_passes_in_any_style(name, i):
 
 
 @pytest.mark.parametrize("name", dict(WRONG))
-def test_no_message_tells_the_solution(verdicts, name):
+def test_no_message_tells_the_solution(name):
     exercise = exercise_named(name)
     solution = bare(exercise.source().rpartition("return ")[2])
     for i in range(len(trial("WRONG", name, slice(None)))):
-        message = bare(verdicts[name, i].message)
+        message = bare(verdict_of(name, i).message)
         told = [*formulas(exercise), *([solution] if re.search(r"\W", solution) else [])]  # "return h" tells nothing
         assert not [text for text in told if text in message]
     assert not [text for sentence in exercise.slips for text in formulas(exercise) if text in bare(sentence)]
 
 
 @pytest.mark.parametrize(("name", "i"), WRONG)
-def test_no_message_shows_two_equal_numbers(verdicts, name, i):
-    pair = re.search(r"is (\S+) and should be (\S+)$", verdicts[name, i].message)
+def test_no_message_shows_two_equal_numbers(name, i):
+    pair = re.search(r"is (\S+) and should be (\S+)$", verdict_of(name, i).message)
     assert pair is None or pair[1] != pair[2]
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_enough_answers_are_tried_and_the_causes_named_are_no_fewer_than_before(verdicts, lesson, record_property):
+def test_enough_answers_are_tried_and_the_causes_named_are_no_fewer_than_before(lesson, record_property):
     trials = TRIALS[lesson]
     assert min(map(len, trials.WRONG.values())) >= 8 and min(map(len, trials.RIGHT.values())) >= 6
     named = [
-        bool(cause and re.search(cause, verdicts[name, i].message))
+        bool(cause and re.search(cause, verdict_of(name, i).message))
         for name, answers in trials.WRONG.items()
         for i, (_, cause) in enumerate(answers)
     ]

@@ -225,7 +225,7 @@ def test_copies_among_the_shipped_models_images_show_though_they_improve_its_fd_
     assert found.copies.exact == 750 and any(reason.startswith("near copies") for reason in suspicious(found))
 
 
-def test_generated_images_are_the_same_for_the_same_seed_whatever_the_batch():
+def test_generated_images_are_the_same_for_the_same_seed_and_others_for_another():
     trained = load_trained("ddpm-digits")
     a, b = (generate(trained.model, 6, steps=4, seed=3) for _ in range(2))
     assert torch.equal(a, b) and a.abs().max() <= 1 and a.shape == (6, 1, 8, 8)

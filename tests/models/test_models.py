@@ -13,7 +13,7 @@ from course_lib.data import load
 from course_lib.diffusion import SAMPLERS, Clipped, Guided, bound, fixed_variance, last
 from course_lib.metrics import cost, count_calls, table
 from course_lib.models import MODELS, Classifier, generate, makes_images, options_of, parts_of, unet_denoiser
-from course_lib.models.generation import BATCH
+from course_lib.models.generation import BLOCK, GPU_BLOCK, block_size
 from course_lib.training import RECIPES, build, load_trained, recipe_named
 
 
@@ -45,9 +45,16 @@ def test_every_recipe_names_a_model_and_every_model_is_named_by_one():
 
 
 def test_images_are_those_of_the_sampler_step_by_step(digits):
-    x_T = torch.randn(5, 1, 8, 8, generator=g(3))
+    x_T = torch.randn(BLOCK, 1, 8, 8, generator=g(3))
     by_hand = last(SAMPLERS["ddim"](Clipped(digits), x_T, digits.schedule.times(4))).clamp(-1, 1)
-    assert torch.equal(generate(digits, 5, seed=3, steps=4), by_hand)
+    assert torch.equal(generate(digits, 5, seed=3, steps=4), by_hand[:5])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_image_is_the_same_however_many_are_made(digits, sampler):
+    many = generate(digits, 2 * BLOCK + 3, seed=5, steps=4, sampler=sampler)
+    for n in (1, 3, BLOCK, BLOCK + 1, 2 * BLOCK + 1):
+        assert torch.equal(generate(digits, n, seed=5, steps=4, sampler=sampler), many[:n])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -65,20 +72,47 @@ def test_eta_0_and_1_of_either_sampler_are_ddim_and_ddpm(digits):
     assert not torch.equal(made["ddim", None], made["ddpm", None])
 
 
-def test_more_images_than_a_batch_are_made_in_batches_from_one_stream(digits):
+def test_images_are_made_in_whole_blocks_each_from_a_seed_of_its_own(digits):
     class Counting(torch.nn.Module):
         sizes = []
 
         def sample(self, n, generator, cond=None):
-            self.sizes.append((n, None if cond is None else len(cond)))
+            self.sizes.append((n, None if cond is None else cond.tolist()))
             return torch.rand(n, 1, 8, 8, generator=generator)
 
     model = Counting()
-    x0 = generate(model, BATCH + 3, seed=1)
-    assert model.sizes == [(BATCH, None), (3, None)] and len(x0.unique(dim=0)) == BATCH + 3
+    x0 = generate(model, 3 * BLOCK - 1, seed=1)
+    assert model.sizes == 3 * [(BLOCK, None)] and len(x0.unique(dim=0)) == 3 * BLOCK - 1
+    assert not torch.isin(generate(model, 3 * BLOCK, seed=2), x0).any()
     model.sizes.clear()
-    generate(model, BATCH + 3, cond=torch.arange(BATCH + 3))
-    assert model.sizes == [(BATCH, BATCH), (3, 3)]
+    generate(model, BLOCK + 2, cond=torch.arange(BLOCK + 2))
+    assert model.sizes == [(BLOCK, list(range(BLOCK))), (BLOCK, [BLOCK] + (BLOCK - 1) * [BLOCK + 1])]
+    assert block_size(torch.device("cpu")) == BLOCK < GPU_BLOCK == block_size(torch.device("cuda"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n": 0}, "n must be a whole number from 1 "),
+        ({"n": 2.5}, r"n must be a whole number from 1 .*got 2\.5"),
+        ({"n": True}, "n must be"),
+        ({"n": "3"}, "n must be"),
+        ({"n": 2**63}, "n must be"),
+        ({"n": 2, "seed": -1}, "seed must be a whole number from 0 .*got -1"),
+        ({"n": 2, "seed": 2**64}, "seed must be"),
+        ({"n": 2, "seed": None}, "seed must be"),
+        (
+            {"n": 2, "cond": torch.arange(3)},
+            r"cond must be a tensor with one entry for each of the 2 images; got \(3,\)",
+        ),
+        ({"n": 2, "cond": [1, 2]}, "cond must be a tensor .*got list"),
+        ({"n": 2, "cond": torch.tensor(1)}, "cond must be a tensor"),
+        ({"n": 2, "cond": torch.Generator()}, "cond must be a tensor .*got Generator"),
+    ],
+)
+def test_what_cannot_be_made_is_said(digits, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        generate(digits, **arguments)
 
 
 def test_an_option_that_a_model_does_not_take_is_refused_with_those_it_does(digits):
@@ -105,10 +139,10 @@ def test_guidance_is_the_wrapper_of_that_name(digits):
             return digits.net(x_t, t) + (0 if cond is None else 0.1 * cond[:, None, None, None])
 
     model = build(recipe_named("ddpm-digits"))
-    model.net, cond = Conditional(), torch.arange(4.0)
-    x_T = torch.randn(4, 1, 8, 8, generator=g(0))
+    model.net, cond = Conditional(), torch.arange(float(BLOCK))
+    x_T = torch.randn(BLOCK, 1, 8, 8, generator=g(0))
     expected = last(SAMPLERS["ddim"](Clipped(Guided(model, 3.0)), x_T, model.schedule.times(3), cond)).clamp(-1, 1)
-    assert torch.equal(generate(model, 4, cond=cond, steps=3, guidance=3.0), expected)
+    assert torch.equal(generate(model, BLOCK, cond=cond, steps=3, guidance=3.0), expected)
 
 
 @pytest.mark.parametrize(
@@ -117,22 +151,21 @@ def test_guidance_is_the_wrapper_of_that_name(digits):
     ids=str,
 )
 def test_calls_are_counted_of_the_network_and_not_of_its_layers(digits, options, calls):
-    assert count_calls(digits, n=2, **options) == calls
+    assert count_calls(digits, **options) == calls
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in digits.modules())
 
 
 def test_calls_of_models_of_one_pass_are_one_and_a_decoder_after_the_sampler_is_one_more():
-    assert count_calls(small_models.SmallGAN(), n=2) == 1
-    assert count_calls(small_models.SmallVAE(), n=2) == 1
+    assert count_calls(small_models.SmallGAN()) == 1
+    assert count_calls(small_models.SmallVAE()) == 1
     latents = small_models.SmallLatentDenoiser(small_models.SmallVAE())
-    assert count_calls(latents, n=2, steps=5) == 5 + 1
+    assert count_calls(latents, steps=5) == 5 + 1
 
 
 def test_the_cost_says_weights_calls_and_seconds_and_on_what(digits):
     found = cost(digits, recipe_named("ddpm-digits"), steps=2)
     assert found.weights == 1_001_729 and found.calls == 2 and found.steps == 1500
     assert found.seconds > 0 and found.seconds_per_step > 0 and "thread(s)" in found.machine
-    assert found.training_seconds == pytest.approx(1500 * found.seconds_per_step)
 
 
 def test_the_scoreboard_has_a_row_for_each_model_below_real_images():

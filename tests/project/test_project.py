@@ -22,7 +22,8 @@ from course_lib.paths import NOTEBOOKS, RESULTS, ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
 PINS = {re.sub(r"[_.]", "-", name.lower()): version for name, version in PINS.items()}
-NEEDS = [Requirement(line) for line in PROJECT["dependencies"]]
+LISTS = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+NEEDS = [Requirement(line) for lines in LISTS for line in lines]
 LESSONS = lesson_names()
 
 
@@ -98,7 +99,7 @@ def test_conda_gets_the_same_versions():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
     python = next(d for d in environment["dependencies"] if str(d).startswith("python="))
-    assert pip[:2] == ["-c constraints.txt", "-e ."]
+    assert pip[:2] == ["-c constraints.txt", "-e .[lab,dev]"]
     assert dict(line.split("==") for line in pip[2:]) == {n.name: PINS[n.name.lower()] for n in NEEDS}
     assert Requirement("python" + PROJECT["requires-python"]).specifier.contains(python.removeprefix("python="))
 

@@ -1,0 +1,1 @@
+"""The commands of `course`, by what they are about; cli.py gathers them."""
