@@ -1,5 +1,7 @@
 """Images from any trained model, block by block."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from tqdm.auto import tqdm
 
 from course_lib.models.protocol import makes_images, options_of
 
-BLOCK, GPU_BLOCK = 16, 256  # images that are made together; a GPU needs many to be quick
+FIRST_BLOCKS, BLOCK, GPU_BLOCK = (16, 16, 32), 64, 256  # images that are made together: few cost little, many are quick
 
 
 def generate(
@@ -33,19 +35,27 @@ def generate(
     if unknown := [name for name in options if name not in taken]:
         raise ValueError(f"this model takes no {', '.join(unknown)}; its options are: {', '.join(taken) or 'none'}")
     device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
-    generator, size = torch.Generator(device), block_size(device)
-    images = []
+    generator, images = torch.Generator(device), []
+    parts = list(blocks(n, device))
     with torch.no_grad():
-        for i in tqdm(range(-(-n // size)), desc="images", unit="block", delay=2, leave=False, disable=not progress):
+        for i, (start, size) in enumerate(
+            tqdm(parts, desc="images", unit="block", delay=2, leave=False, disable=not progress)
+        ):
             generator.manual_seed(_seed_of_block(seed, i))
-            part = None if cond is None else _filled(cond[i * size : (i + 1) * size].to(device), size)
+            part = None if cond is None else _filled(cond[start : start + size].to(device), size)
             images.append(model.sample(size, generator, part, **options))
     return torch.cat(images)[:n]
 
 
-def block_size(device: torch.device) -> int:
-    """How many images are made together on a device."""
-    return BLOCK if device.type == "cpu" else GPU_BLOCK
+def blocks(n: int, device: torch.device) -> Iterator[tuple[int, int]]:
+    """(start, size) of the blocks that hold n images: the same ones for every n, as many as it takes."""
+    first = FIRST_BLOCKS if device.type == "cpu" else ()
+    sizes = itertools.chain(first, itertools.repeat(BLOCK if device.type == "cpu" else GPU_BLOCK))
+    start = 0
+    while start < n:
+        size = next(sizes)
+        yield start, size
+        start += size
 
 
 def check_whole(name: str, value: int, least: int) -> None:

@@ -1,6 +1,7 @@
 """The protocol of what is trained: the images that it samples, the options that it takes, what it costs."""
 
 import importlib
+import itertools
 import json
 import re
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from course_lib.data import load
 from course_lib.diffusion import SAMPLERS, Clipped, Guided, bound, fixed_variance, last
 from course_lib.metrics import cost, count_calls, table
 from course_lib.models import MODELS, Classifier, generate, makes_images, options_of, parts_of, unet_denoiser
-from course_lib.models.generation import BLOCK, GPU_BLOCK, block_size
+from course_lib.models.generation import FIRST_BLOCKS, blocks
 from course_lib.training import RECIPES, build, load_trained, recipe_named
 
 
@@ -45,15 +46,15 @@ def test_every_recipe_names_a_model_and_every_model_is_named_by_one():
 
 
 def test_images_are_those_of_the_sampler_step_by_step(digits):
-    x_T = torch.randn(BLOCK, 1, 8, 8, generator=g(3))
+    x_T = torch.randn(FIRST_BLOCKS[0], 1, 8, 8, generator=g(3))
     by_hand = last(SAMPLERS["ddim"](Clipped(digits), x_T, digits.schedule.times(4))).clamp(-1, 1)
     assert torch.equal(generate(digits, 5, seed=3, steps=4), by_hand[:5])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_image_is_the_same_however_many_are_made(digits, sampler):
-    many = generate(digits, 2 * BLOCK + 3, seed=5, steps=4, sampler=sampler)
-    for n in (1, 3, BLOCK, BLOCK + 1, 2 * BLOCK + 1):
+    many = generate(digits, 70, seed=5, steps=4, sampler=sampler)
+    for n in (1, 3, 16, 17, 33, 65):
         assert torch.equal(generate(digits, n, seed=5, steps=4, sampler=sampler), many[:n])
 
 
@@ -81,13 +82,21 @@ def test_images_are_made_in_whole_blocks_each_from_a_seed_of_its_own(digits):
             return torch.rand(n, 1, 8, 8, generator=generator)
 
     model = Counting()
-    x0 = generate(model, 3 * BLOCK - 1, seed=1)
-    assert model.sizes == 3 * [(BLOCK, None)] and len(x0.unique(dim=0)) == 3 * BLOCK - 1
-    assert not torch.isin(generate(model, 3 * BLOCK, seed=2), x0).any()
+    x0 = generate(model, 66, seed=1)
+    assert model.sizes == [(16, None), (16, None), (32, None), (64, None)] and len(x0.unique(dim=0)) == 66
+    assert not torch.isin(generate(model, 66, seed=2), x0).any()
     model.sizes.clear()
-    generate(model, BLOCK + 2, cond=torch.arange(BLOCK + 2))
-    assert model.sizes == [(BLOCK, list(range(BLOCK))), (BLOCK, [BLOCK] + (BLOCK - 1) * [BLOCK + 1])]
-    assert block_size(torch.device("cpu")) == BLOCK < GPU_BLOCK == block_size(torch.device("cuda"))
+    generate(model, 18, cond=torch.arange(18))
+    assert model.sizes == [(16, list(range(16))), (16, [16] + 15 * [17])]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("n", [1, 16, 17, 64, 65, 300, 2000])
+def test_blocks_are_those_of_any_larger_number_and_just_enough(n, device):
+    found, more = (list(blocks(number, torch.device(device))) for number in (n, 5000))
+    assert found == more[: len(found)] and found[-1][0] < n <= sum(size for _, size in found)
+    assert all(start + size == after for (start, size), (after, _) in itertools.pairwise(found))
+    assert found[0] == ((0, 16) if device == "cpu" else (0, 256))
 
 
 @pytest.mark.parametrize(
@@ -139,10 +148,10 @@ def test_guidance_is_the_wrapper_of_that_name(digits):
             return digits.net(x_t, t) + (0 if cond is None else 0.1 * cond[:, None, None, None])
 
     model = build(recipe_named("ddpm-digits"))
-    model.net, cond = Conditional(), torch.arange(float(BLOCK))
-    x_T = torch.randn(BLOCK, 1, 8, 8, generator=g(0))
+    model.net, cond = Conditional(), torch.arange(float(FIRST_BLOCKS[0]))
+    x_T = torch.randn(FIRST_BLOCKS[0], 1, 8, 8, generator=g(0))
     expected = last(SAMPLERS["ddim"](Clipped(Guided(model, 3.0)), x_T, model.schedule.times(3), cond)).clamp(-1, 1)
-    assert torch.equal(generate(model, BLOCK, cond=cond, steps=3, guidance=3.0), expected)
+    assert torch.equal(generate(model, FIRST_BLOCKS[0], cond=cond, steps=3, guidance=3.0), expected)
 
 
 @pytest.mark.parametrize(
