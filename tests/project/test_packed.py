@@ -21,6 +21,8 @@ for line in sys.stdin.read().splitlines():
         main()
     except SystemExit as end:
         print(f"[{line}] {end.code or 0}", flush=True)
+from course_lib.exercises import hint
+hint("00.1")
 """
 
 
@@ -64,6 +66,7 @@ def test_the_commands_work_without_the_repository(site, tmp_path):
     assert {line: int(code) for line, code in told} == wanted, ran.stdout + ran.stderr
     assert f"✓ what you make goes to {home}" in ran.stdout and "0 of  4 right" in ran.stdout
     assert ran.stderr.count("needs the whole repository, and only the package is installed here: get it with git") == 3
+    assert ran.returncode == 0, "a hint is there too: " + ran.stderr
     assert (here / "grid.png").is_file() and (home / "my" / "00_start_here.ipynb").is_file()
     assert (home / "runs" / "ddpm-digits" / "latest").is_file()
     assert sorted(site.rglob("*.*")) == before, "nothing is written where the package lies"
