@@ -52,13 +52,15 @@ def _packages() -> list[Finding]:
 
 def _extras() -> list[Finding]:
     try:
-        unfit = {extra: _needs(extra)[1] for extra in EXTRAS}
+        needs = {extra: _needs(extra) for extra in EXTRAS}
     except metadata.PackageNotFoundError:
         return []
     lines = []
     for extra, (mark, consequence) in EXTRAS.items():
-        if unfit[extra]:
-            lines.append((mark, f"[{extra}]: {', '.join(unfit[extra])}; {consequence}: {_install(extra)}"))
+        count, unfit = needs[extra]
+        if unfit:
+            what = ", ".join(unfit) if len(unfit) < count else "not installed"
+            lines.append((mark, f"[{extra}]: {what}; {consequence}: {_install(extra)}"))
         elif extra == "lab":
             lab, widgets = metadata.version("jupyterlab"), metadata.version("ipywidgets")
             lines.append(("✓", f"[lab]: JupyterLab {lab}, with widgets (ipywidgets {widgets})"))

@@ -71,6 +71,8 @@ def test_who_only_learns_does_not_need_the_authors_packages(installed, capsys):
     installed.update(ruff=None)
     assert doctor.examine()
     assert "· [dev]: ruff is missing; only `course test` and authors need it" in capsys.readouterr().out
+    installed.update(dict.fromkeys(["pytest", "pytest-xdist", "hypothesis", "playwright", "nbval", "jupytext"]))
+    assert "[dev]: not installed; only" in doctor._extras()[1][1]
 
 
 def test_files_that_were_never_installed_are_told_apart_from_missing_packages(monkeypatch, capsys):
