@@ -1,7 +1,9 @@
 # Two commands: `make lab` opens the course, `make test` proves that all of it works. `make notebooks` is for authors.
 # The environment is made on first use and again only when pyproject.toml or constraints.txt change.
+# `make lab TORCH=cpu`, the first time, takes PyTorch's small build (or auto, cu130, …: what uv's --torch-backend knows).
 
 PYTHON ?= python3
+TORCH ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -23,7 +25,9 @@ install:
 .PHONY: $(INSTALLED)
 $(INSTALLED):
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE) --no-print-directory venv
-	@echo "installing the course's packages into $(VENV) (once; a few minutes)"
+	@echo "installing the course's packages into $(VENV) (once; 2 to 4 minutes, without a word until it is done)"
+	@[ -z "$(TORCH)" ] || { $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
+		&& $(BIN)/uv pip install --python $(BIN)/python --torch-backend=$(TORCH) -c constraints.txt torch; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,dev]'
 	@cat pyproject.toml constraints.txt > $@
 
