@@ -142,7 +142,7 @@ except ModuleNotFoundError as error:
 
 
 LAYERS = [
-    {"paths", "threads"},
+    {"paths", "threads", "checks"},
     {"data", "exact", "agree"},
     {"diffusion", "nets"},
     {"models"},
