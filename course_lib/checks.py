@@ -92,14 +92,13 @@ def generator(value: Any) -> Generator | None:
     return value
 
 
-def condition(cond: Any, n: int) -> Tensor | None:
-    """What each of n images is to show: a tensor of n entries, or None."""
-    if cond is None or (torch.is_tensor(cond) and cond.ndim and len(cond) == n):
+def condition(cond: Any, n: int | None = None) -> Tensor | None:
+    """What the images are to show: a tensor, with an entry for each of n images, or None."""
+    if cond is None or (torch.is_tensor(cond) and (n is None or cond.shape[:1] == (n,))):
         return cond
     hint = ": give it as generator=…" if isinstance(cond, Generator) else ""
-    raise ValueError(
-        f"cond must be None or a tensor with one entry for each of the {n} images; got {shown(cond)}{hint}"
-    )
+    each = "" if n is None else f" with one entry for each of the {n} images"
+    raise ValueError(f"cond must be None or a tensor{each}; got {shown(cond)}{hint}")
 
 
 def shown(value: Any) -> str:

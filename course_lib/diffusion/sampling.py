@@ -48,7 +48,7 @@ def sampler(walk: Walk[P], rising: bool = False) -> Walk[P]:
             raise TypeError(f"{walk.__name__} takes ({', '.join(signature.parameters)}): {error}") from None
         check_times(times, check_predictor(denoiser).schedule, rising)
         checks.finite("x_T", x_T)
-        checks.condition(given.get("cond"), len(x_T))
+        checks.condition(given.get("cond"))
         checks.generator(given.get("generator"))
         return without_gradients(denoiser, x_T, times, *args, **options)
 
