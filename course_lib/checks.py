@@ -29,7 +29,7 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if torch.is_tensor(value):
         is_number = value.ndim == 0 and value.dtype != torch.bool and not value.is_complex()
-    is_number = is_number and math.isfinite(value)
+    is_number = is_number and (abs(value) <= LARGEST if isinstance(value, Integral) else math.isfinite(value))
     if not is_number or not (low < value < high if beyond else low <= value <= high):
         must = "lie" if is_number and math.isfinite(high) else "be a finite number"
         raise ValueError(f"{name} must {must}{_range(low, high, beyond)}; got {shown(value)}")
@@ -55,9 +55,9 @@ def floats(name: str, value: Any) -> Tensor:
 
 
 def batch(name: str, value: Any, axes: int | None = None) -> Tensor:
-    """A floating-point tensor with a batch axis; axes: how many it has in all."""
-    if floats(name, value).ndim == 0 or (axes is not None and value.ndim != axes):
-        wanted = "(batch, …)" if axes is None else f"of {axes} axes"
+    """A floating-point tensor (batch, …) with one axis at least beside the batch's; axes: how many it has in all."""
+    if floats(name, value).ndim < 2 if axes is None else floats(name, value).ndim != axes:
+        wanted = "(batch, …)" if axes is None else "(n,)" if axes == 1 else f"of {axes} axes"
         raise ValueError(f"{name} must be {wanted}; got the shape {tuple(value.shape)}")
     return value
 

@@ -22,9 +22,8 @@ class GaussianMixture:
 
     def __init__(self, mean: Tensor, cov: Tensor | float, weight: Tensor | None = None):
         mean, cov = checks.numbers("mean", mean), checks.numbers("cov", cov)
-        if mean.ndim != 2:
-            raise ValueError(f"mean must be (components, dimension); got {tuple(mean.shape)}")
-        checks.finite("mean", mean)
+        if mean.ndim != 2 or not mean.numel() or not mean.isfinite().all():
+            raise ValueError(f"mean must be (components, dimension), all finite; got {tuple(mean.shape)}")
         k, d = mean.shape
         if cov.ndim == 0 or cov.shape == (k,):
             cov = cov.expand(k)[:, None, None] * torch.eye(d, dtype=torch.float64)
@@ -111,9 +110,7 @@ class Points:
     """
 
     def __init__(self, x: Tensor):
-        if checks.finite("x", x).ndim < 2:
-            raise ValueError(f"x must be points (n, dimension) or images (n, …); got the shape {tuple(x.shape)}")
-        self.x = x.flatten(1).double()
+        self.x = checks.finite("x", x).flatten(1).double()
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         """n of the points, (n, d)."""

@@ -81,8 +81,8 @@ def check_data(data: Split, name: str) -> None:
 
 def check_labels(label: Tensor, dataset: Dataset) -> Tensor:
     """Labels, unchanged. Raises ValueError where one is not the number of a class; rows of tokens are not looked at."""
-    if label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
-        raise ValueError(f"labels must be whole numbers; got {label.dtype}: convert them with .long()")
+    if not torch.is_tensor(label) or label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
+        raise ValueError(f"labels must be a tensor of whole numbers; got {checks.shown(label)}")
     most = len(dataset.classes) - 1
     if label.ndim == 1 and len(label) and not (label.min() >= 0 and label.max() <= most):
         raise ValueError(f"labels of {dataset.name} must lie in 0 … {most}; got {label.min()} … {label.max()}")

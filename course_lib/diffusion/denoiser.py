@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from course_lib import checks
-from course_lib.diffusion.schedule import NoiseSchedule
+from course_lib.diffusion.schedule import NoiseSchedule, check_schedule
 from course_lib.diffusion.target import EPS, Target
 
 
@@ -44,8 +44,7 @@ class Denoiser(nn.Module):
         super().__init__()
         if not callable(net):
             raise ValueError(f"net must be a network, called as net(x_t, t); got {checks.shown(net)}")
-        if not isinstance(schedule, NoiseSchedule):
-            raise ValueError(f"schedule must be a NoiseSchedule; got {checks.shown(schedule)}")
+        check_schedule(schedule)
         if not isinstance(target, Target):
             raise ValueError(f"target must be EPS, X0 or V of course_lib.diffusion; got {checks.shown(target)}")
         if weight is not None:
@@ -71,6 +70,7 @@ class Denoiser(nn.Module):
             self._scale_is_known = True
         if t is not None and self.schedule.check(t, first=1, whole=True).shape != x0.shape[:1]:
             raise ValueError(f"t must be one time for each of the {len(x0)} images; got {checks.shown(t)}")
+        checks.generator(generator)
         drawn = self.draw(x0.shape, generator, x0.device) if t is None or eps is None else {}
         t = drawn["t"] if t is None else t
         eps = drawn["eps"] if eps is None else eps
@@ -86,7 +86,6 @@ class Denoiser(nn.Module):
 
     def draw(self, shape: tuple[int, ...], generator: Generator | None, device: torch.device) -> dict[str, Tensor]:
         """All that is random in one loss over a batch of this shape: the times and the noise."""
-        checks.generator(generator)
         t = self.schedule.draw_times(shape[0], generator, device, self.weight)
         return {"t": t, "eps": torch.randn(shape, generator=generator, device=device)}
 
@@ -125,8 +124,7 @@ class Oracle:
     def __init__(self, distribution: Any, schedule: NoiseSchedule):
         if not hasattr(distribution, "posterior_mean"):
             raise ValueError(f"distribution must have a posterior_mean; got {checks.shown(distribution)}")
-        if not isinstance(schedule, NoiseSchedule):
-            raise ValueError(f"schedule must be a NoiseSchedule; got {checks.shown(schedule)}")
+        check_schedule(schedule)
         self.distribution, self.schedule = distribution, schedule
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:

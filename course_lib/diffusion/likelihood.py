@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from course_lib import checks
-from course_lib.diffusion.denoiser import Predictor
+from course_lib.diffusion.denoiser import Predictor, check_predictor
 from course_lib.diffusion.schedule import NoiseSchedule
 from course_lib.diffusion.solvers import velocity
 from course_lib.diffusion.variational import check_levels
@@ -41,9 +41,9 @@ def log_likelihood(
 
     checks.one_of("trace", trace, ("exact", "hutchinson"))
     checks.number("start", start)
+    check_predictor(denoiser)
     checks.number("tolerance", tolerance, 0, 1, beyond=True)
-    if checks.finite("x", x).ndim < 2:
-        raise ValueError(f"x must be (batch, …), points or images; got the shape {tuple(x.shape)}")
+    checks.finite("x", x)
     checks.generator(generator)
     if not 0 < start < denoiser.schedule.T:
         raise ValueError(f"start must lie above 0 and below T = {denoiser.schedule.T}; got {start}")
@@ -73,7 +73,7 @@ def flow_bits(
 
     -log P(x_0) <= E[log q(x_s | x_0) - log p(x_s) - log P(x_0 | x_s)] over x_s, the image with a little noise on it.
     """
-    schedule, dim = model.schedule, check_levels(x0, levels)[0].numel()
+    schedule, dim = check_predictor(model).schedule, check_levels(x0, levels)[0].numel()
     eps = torch.randn(x0.shape, generator=generator)
     x_s = schedule.q_sample(x0, start, eps)
     log_q = -0.5 * (eps**2 + math.log(2 * math.pi * schedule.noise(start).item() ** 2)).flatten(1).sum(1)

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from course_lib import checks
 from course_lib.diffusion.denoiser import Predictor, check_predictor
-from course_lib.diffusion.schedule import NoiseSchedule
+from course_lib.diffusion.schedule import NoiseSchedule, check_schedule
 
 
 class State(NamedTuple):
@@ -96,8 +96,8 @@ def step(
     Raises ValueError for an eta outside 0 … 1, and for times that don't fall.
     """
     check_step(eta, variance)
-    check_times((t, s), schedule)
-    if checks.batch("x0", x0).shape != checks.batch("eps", eps).shape:
+    check_times((t, s), check_schedule(schedule))
+    if checks.floats("x0", x0).shape != checks.floats("eps", eps).shape:
         raise ValueError(f"x0 and eps must have one shape; got {tuple(x0.shape)} and {tuple(eps.shape)}")
     checks.generator(generator)
     (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t), schedule.at(s)
@@ -114,7 +114,7 @@ def step(
 def last(states: Iterable[State]) -> Tensor:
     """Run a sampler to its end and give its final x. Raises ValueError where it yields no State."""
     state = None
-    for state in states if isinstance(states, Iterable) else ():  # noqa: B007
+    for state in states if isinstance(states, Iterable) and not torch.is_tensor(states) else ():  # noqa: B007
         pass
     if not isinstance(state, State):
         raise ValueError(f"last takes a sampler, which yields at least one State; got {checks.shown(states)}")
@@ -129,7 +129,7 @@ def check_step(eta: float, variance: str) -> None:
 
 def check_times(times: Any, schedule: NoiseSchedule, rising: bool = False) -> None:
     """Raises ValueError where the times are no numbers, don't fall (or rise), or leave 0 … T."""
-    if not hasattr(times, "__getitem__") or isinstance(times, str | dict):
+    if not hasattr(times, "__getitem__") or isinstance(times, str | dict) or getattr(times, "ndim", 1) != 1:
         raise ValueError(f"times must be a list, such as schedule.times(50); got {checks.shown(times)}")
     for t in times:
         checks.number("each of the times", t)

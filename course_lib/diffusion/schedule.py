@@ -68,6 +68,8 @@ class NoiseSchedule:
     def rates(self, t: int | float | Tensor, like: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """d signal / dt and d noise / dt at real t, for ODEs and SDEs; noise rises infinitely fast at t = 0 (lesson 09)."""
         t = self.check(t)
+        if like is not None:
+            checks.floats("the images", like)
         fall = spread(_hermite_slope(self._log_alpha_bar, self._slope, t.cpu().double()), like)
         signal, noise = self.at(t.cpu().double(), like)
         return 0.5 * fall * signal, -0.5 * fall * signal**2 / noise
@@ -186,6 +188,15 @@ class NoiseSchedule:
 def _roots(log_alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
     """sqrt(alpha_bar) and sqrt(1 - alpha_bar), the second without cancellation."""
     return log_alpha_bar.exp().sqrt(), log_alpha_bar.expm1().abs().sqrt()
+
+
+def check_schedule(schedule: NoiseSchedule) -> NoiseSchedule:
+    """The schedule, unchanged. Raises ValueError for anything else."""
+    if not isinstance(schedule, NoiseSchedule):
+        raise ValueError(
+            f"schedule must be a NoiseSchedule, such as NoiseSchedule.cosine(); got {checks.shown(schedule)}"
+        )
+    return schedule
 
 
 def spread(values: Tensor, like: Tensor | None) -> Tensor:

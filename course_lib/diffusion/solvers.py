@@ -12,19 +12,21 @@ import torch
 from torch import Generator, Tensor
 
 from course_lib import checks
-from course_lib.diffusion.denoiser import Predictor
+from course_lib.diffusion.denoiser import Predictor, check_predictor
 from course_lib.diffusion.sampling import State, sample, sampler
 
 
 def score(denoiser: Predictor, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> Tensor:
     """The gradient of log q_t at x_t, which is -eps / noise (Vincent 2011; Song et al. 2021, sec. 3); t above 0."""
-    noise = denoiser.schedule.noise(denoiser.schedule.check(t, noisy=True), x_t)
+    schedule = check_predictor(denoiser).schedule
+    noise = schedule.noise(schedule.check(t, noisy=True), x_t)
     return -denoiser.predict(x_t, t, cond)[1] / noise
 
 
 def velocity(denoiser: Predictor, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> Tensor:
     """dx/dt along the probability flow: signal'(t) x0 + noise'(t) eps, for t above 0 (Song et al. 2021, eq. 13; lesson 13)."""
-    signal_rate, noise_rate = denoiser.schedule.rates(denoiser.schedule.check(t, noisy=True), x_t)
+    schedule = check_predictor(denoiser).schedule
+    signal_rate, noise_rate = schedule.rates(schedule.check(t, noisy=True), x_t)
     x0, eps = denoiser.predict(x_t, t, cond)
     return signal_rate * x0 + noise_rate * eps
 
@@ -149,7 +151,7 @@ def langevin_step(
     checks.number("r", r, 0, beyond=True)
     checks.generator(generator)
     with torch.no_grad():
-        size = 2 * (r * denoiser.schedule.noise(t, x)) ** 2
+        size = 2 * (r * check_predictor(denoiser).schedule.noise(t, x)) ** 2
         return x + size * score(denoiser, x, t, cond) + (2 * size).sqrt() * _noise_like(x, generator)
 
 

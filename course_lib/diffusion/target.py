@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from course_lib import checks
+
 
 @dataclass(frozen=True)
 class Target:
@@ -16,7 +18,7 @@ class Target:
 
     def of(self, x0: Tensor, eps: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
         """y, what the network should answer. Raises ValueError where x0 and eps are of different shapes."""
-        if x0.shape != eps.shape:
+        if checks.floats("x0", x0).shape != checks.floats("eps", eps).shape:
             raise ValueError(f"x0 and eps must have one shape; got {tuple(x0.shape)} and {tuple(eps.shape)}")
         c, d = self.coefficients(signal, noise)
         return c * x0 + d * eps
@@ -50,7 +52,7 @@ def solve(
     x_t, y: (batch, …); the four factors multiply them. eps: Ho et al. 2020; v: Salimans and Ho 2022, app. D.
     Raises ZeroDivisionError where the two equations are one, and ValueError for an answer of another shape than x_t.
     """
-    if y.shape != x_t.shape:
+    if checks.floats("y", y).shape != checks.floats("x_t", x_t).shape:
         raise ValueError(f"the answer y must have x_t's shape {tuple(x_t.shape)}; got {tuple(y.shape)}")
     det = torch.as_tensor(signal * d - noise * c)
     if det.device.type == "cpu" and (det == 0).any():

@@ -13,8 +13,8 @@ import torch
 from torch import Generator, Tensor
 
 from course_lib import checks
-from course_lib.diffusion.denoiser import Predictor
-from course_lib.diffusion.schedule import NoiseSchedule, spread
+from course_lib.diffusion.denoiser import Predictor, check_predictor
+from course_lib.diffusion.schedule import NoiseSchedule, check_schedule, spread
 from course_lib.diffusion.target import Target
 
 
@@ -45,7 +45,7 @@ def bound(
     each term divided by p(t): the same mean as with uniform t, with a fraction of the variance (lesson 07).
     Raises ValueError for images outside [-1, 1], fewer than two levels, and a sigma2 that is no table of this schedule's.
     """
-    schedule = denoiser.schedule
+    schedule = check_predictor(denoiser).schedule
     check_levels(x0, levels)
     checks.whole("draws", draws, 1)
     many = x0.repeat(draws, *[1] * (x0.ndim - 1))
@@ -87,9 +87,9 @@ def step_kl(schedule: NoiseSchedule, t: Tensor, square: Tensor, dim: int, sigma2
     KL = dim/2 (log(sigma2/beta_tilde) + beta_tilde/sigma2 - 1) + k^2 square / (2 sigma2),  k: x_0's factor in mu_tilde.
     t, square: (batch,), t in 2 … T. Raises ValueError for another t, and a sigma2 that is no table of T + 1 variances.
     """
-    t, sigma2 = schedule.check(t, first=2, whole=True), check_variance(schedule, sigma2)
+    t, sigma2 = check_schedule(schedule).check(t, first=2, whole=True), check_variance(schedule, sigma2)
     checks.whole("dim", dim, 1)
-    checks.batch("square", square)
+    checks.batch("square", square, axes=1)
     beta_tilde, k = (spread(values[t.cpu()], square) for values in _posterior_tables(schedule))
     sigma2 = spread(sigma2[t.cpu()], square)
     ratio = beta_tilde / sigma2
@@ -113,6 +113,8 @@ def discretized(x0: Tensor, mu: Tensor, sigma: float, levels: int) -> Tensor:
     half = 1 / (checks.whole("levels", levels, 2) - 1)
     checks.number("sigma", sigma, 0, beyond=True)
     x0, mu = checks.floats("x0", x0).double(), checks.floats("mu", mu).double()
+    if x0.shape != mu.shape and 1 not in (x0.numel(), mu.numel()):
+        raise ValueError(f"mu must be one number or of x0's shape {tuple(x0.shape)}; got {tuple(mu.shape)}")
     right = ((x0 + half - mu) / sigma).masked_fill(x0 > 1 - half, math.inf)
     left = ((x0 - half - mu) / sigma).masked_fill(x0 < half - 1, -math.inf)
     upper = left > 0  # there, both tails are near 1: look at them from the other side
@@ -127,8 +129,8 @@ def fixed_variance(schedule: NoiseSchedule, kind: Literal["beta", "beta_tilde"])
     (Ho et al. 2020, sec. 3.2; Nichol and Dhariwal 2021, sec. 3.1)
     """
     if checks.one_of("kind", kind, ("beta", "beta_tilde")) == "beta":
-        return schedule.beta
-    if schedule.T < 2:
+        return check_schedule(schedule).beta
+    if check_schedule(schedule).T < 2:
         raise ValueError("beta_tilde of a single step is 0: use 'beta', or a schedule of T = 2 or more")
     beta_tilde = _posterior_tables(schedule)[0].clone()
     beta_tilde[1] = beta_tilde[2]
@@ -140,7 +142,7 @@ def best_variance(schedule: NoiseSchedule, mean_square: Tensor) -> Tensor:
 
     mean_square: the denoiser's mean squared error a pixel in x_0, at t = 0 … T.
     """
-    schedule.check_table("mean_square", mean_square)
+    check_schedule(schedule).check_table("mean_square", mean_square)
     beta_tilde, k = _posterior_tables(schedule)
     return beta_tilde + k**2 * mean_square.to(k)
 
@@ -159,7 +161,7 @@ def bound_weight(schedule: NoiseSchedule, target: Target) -> Tensor:
     """
     if not isinstance(target, Target):
         raise ValueError(f"target must be EPS, X0 or V of course_lib.diffusion; got {checks.shown(target)}")
-    t = torch.arange(1, schedule.T + 1)
+    t = torch.arange(1, check_schedule(schedule).T + 1)
     signal, noise = schedule.at(t)
     c, d = target.coefficients(signal, noise)
     k = _posterior_tables(schedule)[1][1:]

@@ -26,8 +26,10 @@ def frechet_distance(a: Tensor, b: Tensor) -> Frechet:
 
     a, b: (n_a, features) and (n_b, features), from two samples each. Raises ValueError for other shapes or NaN.
     """
+    checks.batch("a", a)
+    checks.batch("b", b)
     for name, x in (("a", a), ("b", b)):
-        if checks.batch(name, x).ndim != 2 or len(x) < 2 or x.shape[1] != b.shape[-1] or x.shape[1] == 0:
+        if x.ndim != 2 or len(x) < 2 or x.shape[1] != b.shape[-1] or x.shape[1] == 0:
             raise ValueError(f"{name} must be (n > 1, {b.shape[-1]}) features; got {tuple(x.shape)}")
         if not x.isfinite().all():
             raise ValueError(f"the features {name} hold NaN or infinite values")

@@ -55,6 +55,8 @@ def stages(net: UNet) -> list[Stage]:
 def receptive_field(layers: list[tuple[int, int]]) -> int:
     """How many input pixels, in one direction, the last layer's output sees; layers: (kernel, stride) of convolutions."""
     field, jump = 1, 1
+    if not isinstance(layers, tuple | list):
+        raise ValueError(f"layers must be a list of pairs (kernel, stride); got {checks.shown(layers)}")
     for layer in layers:
         if not isinstance(layer, tuple | list) or len(layer) != 2:
             raise ValueError(f"layers must be pairs (kernel, stride); got {checks.shown(layer)}")
