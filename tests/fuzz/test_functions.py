@@ -285,6 +285,12 @@ def is_own(error: BaseException) -> bool:
     return raised and (isinstance(error, kinds) or type(error).__module__.startswith("course_lib"))
 
 
+def check_words(error: Exception, told: str) -> None:
+    """What a student reads must come from the course, and say something."""
+    assert is_own(error), f"{told} stops deep inside: {type(error).__name__}: {error}"
+    assert len(str(error)) > 15, f"{told} says only {error}"
+
+
 def tensors_in(value: Any) -> list[Tensor]:
     if torch.is_tensor(value):
         return [value]
@@ -315,8 +321,7 @@ def try_out(name: str, spoilt: dict[str, Any]) -> None:
     try:
         result = case.call(**arguments)
     except Exception as error:
-        assert is_own(error), f"{told} stops deep inside: {type(error).__name__}: {error}"
-        assert len(str(error)) > 15, f"{told} says only {error}"
+        check_words(error, told)
         return
     never = {k: [v for v in (*NEVER, *case.refused.get(k, [])) if not any(v is t for t in case.takes)] for k in spoilt}
     wrong = [k for k, v in spoilt.items() if any(v is other for other in never[k])]
