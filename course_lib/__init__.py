@@ -7,7 +7,8 @@ training              recipes, the loop, checkpoints, devices
 metrics, experiments  how good the images are; recorded measurements
 show, exercises       figures, drawings, films, widgets; the engine behind check, hint and solution
 notebooks             the rules of a lesson, and how a notebook is made of its source
-agree, paths, threads  checks in the open; where files lie; how threads wait
+agree, checks         checks in the open; what an argument has to be
+paths, threads        where files lie; how threads wait
 cli, launch, doctor   the commands, what `make` calls, and what this machine has
 
 `import course_lib` brings the first two lines, which need torch alone; import the others by name. README.md beside this

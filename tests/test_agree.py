@@ -57,3 +57,53 @@ def test_samples_without_any_spread_must_be_exact():
         agree_mean("constant", torch.ones(10), 1.0 + 1e-6)
     with pytest.raises(AssertionError):
         agree_mean("broken", torch.full((10,), float("nan")), 1.0)
+
+
+def test_complex_numbers_are_compared_whole():
+    for kind in (torch.complex64, torch.complex128):
+        agree("equal", torch.tensor(1j, dtype=kind), 1j, atol=1e-6)
+        with pytest.raises(AssertionError, match="largest difference 4"):
+            agree("i and 5i", torch.tensor(1j, dtype=kind), torch.tensor(5j, dtype=kind), atol=1e-6)
+    with pytest.raises(AssertionError):
+        agree("i and 5i", 1j, 5j, atol=1e-6)
+
+
+def test_python_s_numbers_keep_all_their_digits():
+    with pytest.raises(AssertionError):
+        agree("1e-9 apart", 1.0, 1.0 + 1e-9, atol=1e-12)
+    agree("a tensor and a number", torch.tensor(0.1, dtype=torch.float64), 0.1, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("one", 1.0, 0.1), "left must be a number"),
+        ((1.0, None, 0.1), "right must be a number"),
+        ((1.0, 1.0, -0.1), "atol must be a finite number of at least 0; got -0.1"),
+        ((1.0, 1.0, float("nan")), "atol"),
+        ((torch.zeros(0), torch.zeros(0), 0.1), "nothing to compare"),
+    ],
+)
+def test_what_can_not_be_compared_is_an_error_of_its_own(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        agree("claim", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected", "message"),
+    [
+        (torch.ones(1), 1.0, "two samples or more"),
+        (torch.tensor(1.0), 1.0, "two samples or more"),
+        (torch.ones(5, 2), torch.ones(3), r"of a sample's shape \(2,\); got \(3,\)"),
+        (torch.ones(5, dtype=torch.complex64), 1.0, "real numbers"),
+    ],
+)
+def test_a_mean_needs_samples_and_something_to_compare_it_with(samples, expected, message):
+    with pytest.raises(ValueError, match=message):
+        agree_mean("claim", samples, expected)
+
+
+def test_a_constant_that_is_off_is_told_in_one_line():
+    with pytest.raises(AssertionError, match=r"inf standard errors apart") as wrong:
+        agree_mean("claim", torch.ones(5), 1.5)
+    assert len(str(wrong.value)) < 120

@@ -139,3 +139,35 @@ def test_a_mixture_that_is_none_is_an_error(arguments, message):
 def test_points_of_another_dimension_are_an_error():
     with pytest.raises(ValueError, match=r"x must be \(n, 2\); got \(3, 5\)"):
         random_mixture(2).log_prob(torch.zeros(3, 5))
+
+
+MIXTURE = GaussianMixture([[-1.0, 0.0], [1.0, 0.5], [0.0, 0.0]], torch.tensor([0.1, 0.3, 0.2]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: MIXTURE.log_prob(torch.zeros(3, 2).long()), "x must be floating point.*int64"),
+        (lambda: MIXTURE.log_prob(torch.full((3, 2), math.nan)), "x holds NaN"),
+        (lambda: MIXTURE.posterior_mean(points(3, 2), torch.ones(3), 0.5), r"signal must be a finite number, or \(3, 1\)"),
+        (lambda: MIXTURE.posterior_mean(points(3, 2), 0.5, -0.5), "noise must be a finite number of at least 0"),
+        (lambda: MIXTURE.sample(2.5), "n must be a whole number of at least 1; got 2.5"),
+        (lambda: MIXTURE.noised(0.5, math.nan), "noise must be a finite number"),
+        (lambda: GaussianMixture([[0.0]], 0.0).log_prob(points(3, 1)), "a component without width has no density"),
+        (lambda: GaussianMixture([[math.nan]], 1.0), "mean must be .*all finite"),
+        (lambda: GaussianMixture([[0.0]], math.inf), "cov holds NaN or infinite"),
+        (lambda: GaussianMixture([[0.0]], 1.0, torch.tensor([math.nan])), "weight must be 1 numbers"),
+        (lambda: GaussianMixture([["a"]], 1.0), "mean must hold real numbers"),
+        (lambda: Points(points(3, 2).long()), "x must be floating point"),
+        (lambda: Points(points(3, 2)).posterior_mean(points(3, 3), 0.5, 0.5), r"x must be \(n, 2\); got \(3, 3\)"),
+        (lambda: Points(points(3, 2)).log_prob(points(3, 2), 0.5, 0.0), "noise must be above 0"),
+    ],
+)  # fmt: skip
+def test_what_has_no_density_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_mixture_keeps_all_digits_of_python_s_numbers():
+    mixture = GaussianMixture([[0.1]], 0.3, [0.7])
+    assert mixture.mean.item() == 0.1 and mixture.cov.item() == 0.3

@@ -1,10 +1,12 @@
 """The data of the course: `load(name)` gives any of it, on the scale and in the layout that all models expect."""
 
+from course_lib import checks
 from course_lib.data.dataset import (
     Dataset,
     Split,
     check_data,
     check_images,
+    check_labels,
     check_trainable,
     contains_held_out,
     fingerprint,
@@ -21,8 +23,8 @@ IMAGES = {"digits": digits, "mnist": mnist, "photos": photos}
 NAMES = (*IMAGES, *TOYS)
 
 __all__ = [
-    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_trainable", "contains_held_out",
-    "fingerprint", "identical", "load", "to_levels", "to_uint8", "toy",
+    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_labels", "check_trainable",
+    "contains_held_out", "fingerprint", "identical", "load", "to_levels", "to_uint8", "toy",
 ]  # fmt: skip
 
 
@@ -33,8 +35,6 @@ def load(name: str) -> Dataset:
     from the folder that COURSE_DATA names), `photos` (two real photographs), or a 2-D toy set such as `moons`.
     Images are float32 in [-1, 1], channels first. Raises ValueError for another name.
     """
-    if name in IMAGES:
-        return IMAGES[name]()
-    if name in TOYS:
-        return toy_dataset(name)
-    raise ValueError(f"there is no data set {name!r}; choose one of: {', '.join(NAMES)}")
+    if not isinstance(name, str) or name not in NAMES:
+        raise ValueError(f"there is no data set {checks.shown(name)}; choose one of: {', '.join(NAMES)}")
+    return IMAGES[name]() if name in IMAGES else toy_dataset(name)

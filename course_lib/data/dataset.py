@@ -7,6 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from course_lib import checks
+
 
 @dataclass(frozen=True)
 class Split:
@@ -55,9 +57,12 @@ class Dataset:
 
 
 def check_data(data: Split, name: str) -> None:
-    """Whether a model can train on it. Raises ValueError where a split is empty or held out, holds neither images nor
-    finite points, or has other labels than images.
+    """Whether a model can train on it. Raises ValueError where it is no split, or one that is empty or held out, holds
+    neither images nor finite points, or has other labels than images.
     """
+    if not isinstance(data, Split) or not torch.is_tensor(data.x0) or not torch.is_tensor(data.label):
+        hint = ": give its `train`" if isinstance(data, Dataset) else ""
+        raise ValueError(f"{name} must be a Split(x0, label) of tensors; got {checks.shown(data)}{hint}")
     check_trainable(data)
     if len(data) == 0:
         raise ValueError(f"there are no images in {name}")
@@ -68,12 +73,26 @@ def check_data(data: Split, name: str) -> None:
             f"{name} must be images (n, channels, height, width) or points (n, dimension), floating point and finite; "
             f"got {tuple(data.x0.shape)}, {data.x0.dtype}"
         )
+    if data.label.ndim == 0:
+        raise ValueError(f"{name} must have a label for each image; got {checks.shown(data.label)}")
     if len(data.label) != len(data.x0):
         raise ValueError(f"{name} must have one label for each of its {len(data.x0)} images; got {len(data.label)}")
 
 
+def check_labels(label: Tensor, dataset: Dataset) -> Tensor:
+    """Labels, unchanged. Raises ValueError where one is not the number of a class; rows of tokens are not looked at."""
+    if not torch.is_tensor(label) or label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
+        raise ValueError(f"labels must be a tensor of whole numbers; got {checks.shown(label)}")
+    most = len(dataset.classes) - 1
+    if label.ndim == 1 and len(label) and not (label.min() >= 0 and label.max() <= most):
+        raise ValueError(f"labels of {dataset.name} must lie in 0 … {most}; got {label.min()} … {label.max()}")
+    return label
+
+
 def check_trainable(split: Split) -> Split:
     """The split, unchanged. Raises ValueError where it, or the split it is a part of, was held out."""
+    if not isinstance(split, Split):
+        raise ValueError(f"split must be a Split(x0, label); got {checks.shown(split)}")
     if split.held_out:
         raise ValueError(
             f"these {len(split)} images are held out: a model that trains on them can't be judged by them any more. "
@@ -84,6 +103,8 @@ def check_trainable(split: Split) -> Split:
 
 def contains_held_out(x0: Tensor, dataset: Dataset) -> bool:
     """Whether any of the images (n, …) equals a held-out one in every value, wherever it came from."""
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"dataset must be a Dataset, as `load(name)` gives it; got {checks.shown(dataset)}")
     return bool(identical(x0, dataset.held_out.x0).any())
 
 
@@ -92,6 +113,8 @@ def identical(x0: Tensor, others: Tensor) -> Tensor:
 
     Raises ValueError for images of different shapes.
     """
+    checks.batch("x0", x0)
+    checks.batch("others", others)
     if x0.shape[1:] != others.shape[1:]:
         raise ValueError(f"images of the shapes {tuple(x0.shape[1:])} and {tuple(others.shape[1:])} can't be compared")
     known = set(_rows_as_bytes(others))
@@ -103,6 +126,8 @@ def fingerprint(split: Split) -> str:
 
     It is taken from little-endian float32 and int64 values, so it is the same on every machine.
     """
+    if not isinstance(split, Split):
+        raise ValueError(f"split must be a Split(x0, label); got {checks.shown(split)}")
     x0, label = split.x0.cpu().contiguous().numpy(), split.label.cpu().contiguous().numpy()
     digest = hashlib.sha256(x0.astype("<f4").tobytes())
     digest.update(label.astype("<i8").tobytes())
@@ -112,10 +137,13 @@ def fingerprint(split: Split) -> str:
 def to_levels(x0: Tensor, levels: int | None) -> Tensor:
     """Images on the nearest of so many grey levels from -1 to 1, the same shape and exactly the data's own values.
 
-    Points, which have no levels, come back as they are.
+    Points, which have no levels, come back as they are. Raises ValueError for NaN, and for fewer than two levels.
     """
     if levels is None:
         return x0
+    checks.whole("levels", levels, 2)
+    if checks.floats("x0", x0).isnan().any():
+        raise ValueError("x0 holds NaN, which has no grey level")
     half = (levels - 1) / 2
     return ((x0.clamp(-1, 1) + 1) * half).round() / half - 1
 
@@ -145,7 +173,7 @@ def to_uint8(x0: Tensor) -> Tensor:
 
     Raises ValueError for NaN, and for values beyond 8, which no noise of variance 1 reaches: that is another scale.
     """
-    if not x0.isfinite().all():
+    if not checks.floats("the images", x0).isfinite().all():
         raise ValueError("the images hold NaN or infinite values")
     if x0.numel() and x0.abs().max() > 8:
         raise ValueError(f"images must be on the scale [-1, 1]; got {x0.min():.3g} … {x0.max():.3g}")

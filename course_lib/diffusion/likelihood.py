@@ -6,9 +6,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from course_lib.diffusion.denoiser import Predictor
+from course_lib import checks
+from course_lib.diffusion.denoiser import Predictor, check_predictor
 from course_lib.diffusion.schedule import NoiseSchedule
 from course_lib.diffusion.solvers import velocity
+from course_lib.diffusion.variational import check_levels
 
 
 class Likelihood(NamedTuple):
@@ -33,9 +35,16 @@ def log_likelihood(
                                                               (Chen et al. 2018; Song et al. 2021, eq. 39)
     start: above 0, since the ODE is singular there. trace: "exact" differentiates once for each dimension, "hutchinson"
     once for all, z^T J z with one random z of signs an image, whose mean is right. tolerance: of torchdiffeq's dopri5.
+    Raises ValueError for arguments of other kinds, or out of their range.
     """
     from torchdiffeq import odeint
 
+    checks.one_of("trace", trace, ("exact", "hutchinson"))
+    checks.number("start", start)
+    check_predictor(denoiser)
+    checks.number("tolerance", tolerance, 0, 1, beyond=True)
+    checks.finite("x", x)
+    checks.generator(generator)
     if not 0 < start < denoiser.schedule.T:
         raise ValueError(f"start must lie above 0 and below T = {denoiser.schedule.T}; got {start}")
     z = torch.randint(0, 2, x.shape, generator=generator, device=x.device).to(x) * 2 - 1
@@ -64,7 +73,7 @@ def flow_bits(
 
     -log P(x_0) <= E[log q(x_s | x_0) - log p(x_s) - log P(x_0 | x_s)] over x_s, the image with a little noise on it.
     """
-    schedule, dim = model.schedule, x0[0].numel()
+    schedule, dim = check_predictor(model).schedule, check_levels(x0, levels)[0].numel()
     eps = torch.randn(x0.shape, generator=generator)
     x_s = schedule.q_sample(x0, start, eps)
     log_q = -0.5 * (eps**2 + math.log(2 * math.pi * schedule.noise(start).item() ** 2)).flatten(1).sum(1)

@@ -11,19 +11,23 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
-from course_lib.diffusion.denoiser import Predictor
+from course_lib import checks
+from course_lib.diffusion.denoiser import Predictor, check_predictor
 from course_lib.diffusion.sampling import State, sample, sampler
 
 
 def score(denoiser: Predictor, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> Tensor:
-    """The gradient of log q_t at x_t, which is -eps / noise (Vincent 2011; Song et al. 2021, sec. 3)."""
-    return -denoiser.predict(x_t, t, cond)[1] / denoiser.schedule.noise(t, x_t)
+    """The gradient of log q_t at x_t, which is -eps / noise (Vincent 2011; Song et al. 2021, sec. 3); t above 0."""
+    schedule = check_predictor(denoiser).schedule
+    noise = schedule.noise(schedule.check(t, noisy=True), x_t)
+    return -denoiser.predict(x_t, t, cond)[1] / noise
 
 
 def velocity(denoiser: Predictor, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> Tensor:
-    """dx/dt along the probability flow: signal'(t) x0 + noise'(t) eps (Song et al. 2021, eq. 13; lesson 13)."""
+    """dx/dt along the probability flow: signal'(t) x0 + noise'(t) eps, for t above 0 (Song et al. 2021, eq. 13; lesson 13)."""
+    schedule = check_predictor(denoiser).schedule
+    signal_rate, noise_rate = schedule.rates(schedule.check(t, noisy=True), x_t)
     x0, eps = denoiser.predict(x_t, t, cond)
-    signal_rate, noise_rate = denoiser.schedule.rates(t, x_t)
     return signal_rate * x0 + noise_rate * eps
 
 
@@ -117,6 +121,8 @@ def euler_maruyama(
     corrections: steps of Langevin dynamics after each step, at the new time (predictor-corrector); r: their size, as in
     `langevin_step` (Song et al. 2021, eq. 6, algorithms 3 and 5). The step to t = 0 adds no noise.
     """
+    checks.whole("corrections", corrections, 0)
+    checks.number("r", r, 0, beyond=True)
     schedule, x = denoiser.schedule, x_T
     for t, s in pairwise(times):
         x0, eps = denoiser.predict(x, t, cond)
@@ -142,8 +148,10 @@ def langevin_step(
     size = 2 (r noise)^2: then the part of the step that follows the score is about r times as long as the random part
     (Song et al. 2021, algorithm 5, where r is a signal-to-noise ratio).
     """
+    checks.number("r", r, 0, beyond=True)
+    checks.generator(generator)
     with torch.no_grad():
-        size = 2 * (r * denoiser.schedule.noise(t, x)) ** 2
+        size = 2 * (r * check_predictor(denoiser).schedule.noise(t, x)) ** 2
         return x + size * score(denoiser, x, t, cond) + (2 * size).sqrt() * _noise_like(x, generator)
 
 

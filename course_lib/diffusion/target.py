@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from course_lib import checks
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,9 @@ class Target:
     coefficients: Callable[[Tensor, Tensor], tuple[Tensor | float, Tensor | float]]
 
     def of(self, x0: Tensor, eps: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
-        """y, what the network should answer."""
+        """y, what the network should answer. Raises ValueError where x0 and eps are of different shapes."""
+        if checks.floats("x0", x0).shape != checks.floats("eps", eps).shape:
+            raise ValueError(f"x0 and eps must have one shape; got {tuple(x0.shape)} and {tuple(eps.shape)}")
         c, d = self.coefficients(signal, noise)
         return c * x0 + d * eps
 
@@ -45,9 +50,11 @@ def solve(
     """The two equations x_t = signal x_0 + noise eps and y = c x_0 + d eps, solved for (x0, eps).
 
     x_t, y: (batch, …); the four factors multiply them. eps: Ho et al. 2020; v: Salimans and Ho 2022, app. D.
-    Raises ZeroDivisionError where the two equations are one.
+    Raises ZeroDivisionError where the two equations are one, and ValueError for an answer of another shape than x_t.
     """
-    det = signal * d - noise * c
+    if checks.floats("y", y).shape != checks.floats("x_t", x_t).shape:
+        raise ValueError(f"the answer y must have x_t's shape {tuple(x_t.shape)}; got {tuple(y.shape)}")
+    det = torch.as_tensor(signal * d - noise * c)
     if det.device.type == "cpu" and (det == 0).any():
         raise ZeroDivisionError("the target and x_t are the same mixture of x_0 and eps")
     x0 = (d * x_t - noise * y) / det

@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from course_lib.diffusion.denoiser import Predictor
-from course_lib.diffusion.schedule import NoiseSchedule, spread
+from course_lib import checks
+from course_lib.diffusion.denoiser import Predictor, check_predictor
+from course_lib.diffusion.schedule import NoiseSchedule, check_schedule, spread
 from course_lib.diffusion.target import Target
 
 
@@ -42,8 +43,11 @@ def bound(
 
     x0: (batch, …). L_t falls about like 1/t, so t is drawn with p(t) proportional to 1/t, stratified over the batch, and
     each term divided by p(t): the same mean as with uniform t, with a fraction of the variance (lesson 07).
+    Raises ValueError for images outside [-1, 1], fewer than two levels, and a sigma2 that is no table of this schedule's.
     """
-    schedule = denoiser.schedule
+    schedule = check_predictor(denoiser).schedule
+    check_levels(x0, levels)
+    checks.whole("draws", draws, 1)
     many = x0.repeat(draws, *[1] * (x0.ndim - 1))
     p = torch.cat([torch.zeros(2), 1 / torch.arange(2, schedule.T + 1)]).to(x0.device)
     p = p / p.sum()
@@ -56,7 +60,7 @@ def bound(
 
 def prior_term(schedule: NoiseSchedule, x0: Tensor) -> Tensor:
     """L_T = KL(q(x_T | x_0) | N(0, I)), in closed form; (batch,)."""
-    remains = schedule.alpha_bar[-1].to(x0)
+    remains = schedule.alpha_bar[-1].to(checks.batch("x0", x0))
     return 0.5 * (remains * (x0**2 - 1) - torch.log1p(-remains)).flatten(1).sum(1)
 
 
@@ -64,14 +68,15 @@ def step_term(
     denoiser: Predictor, x0: Tensor, t: int | Tensor, sigma2: Tensor, generator: Generator | None = None
 ) -> Tensor:
     """L_{t-1} = KL(q(x_{t-1} | x_t, x_0) | p(x_{t-1} | x_t)) at one random x_t an image; t in 2 … T; (batch,)."""
-    t = torch.as_tensor(t, device=x0.device).expand(len(x0))
+    t = torch.as_tensor(denoiser.schedule.check(t, first=2, whole=True), device=x0.device).expand(len(x0))
     square = (x0 - x0_hat(denoiser, x0, t, generator)).flatten(1).square().sum(1)
     return step_kl(denoiser.schedule, t, square, x0[0].numel(), sigma2)
 
 
 def x0_hat(denoiser: Predictor, x0: Tensor, t: int | Tensor, generator: Generator | None = None) -> Tensor:
     """What the denoiser takes x_0 for, from one random x_t of each image; x0's shape."""
-    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+    checks.generator(generator)
+    eps = torch.randn(x0.shape, generator=generator, dtype=checks.batch("x0", x0).dtype, device=x0.device)
     with torch.no_grad():
         return denoiser.predict(denoiser.schedule.q_sample(x0, t, eps), t)[0]
 
@@ -80,8 +85,11 @@ def step_kl(schedule: NoiseSchedule, t: Tensor, square: Tensor, dim: int, sigma2
     """That KL for a squared error |x_0 - x0_hat|^2 over `dim` numbers: two Gaussians, both isotropic.
 
     KL = dim/2 (log(sigma2/beta_tilde) + beta_tilde/sigma2 - 1) + k^2 square / (2 sigma2),  k: x_0's factor in mu_tilde.
-    t, square: (batch,), t in 2 … T.
+    t, square: (batch,), t in 2 … T. Raises ValueError for another t, and a sigma2 that is no table of T + 1 variances.
     """
+    t, sigma2 = check_schedule(schedule).check(t, first=2, whole=True), check_variance(schedule, sigma2)
+    checks.whole("dim", dim, 1)
+    checks.batch("square", square, axes=1)
     beta_tilde, k = (spread(values[t.cpu()], square) for values in _posterior_tables(schedule))
     sigma2 = spread(sigma2[t.cpu()], square)
     ratio = beta_tilde / sigma2
@@ -93,6 +101,7 @@ def decoder_term(
 ) -> Tensor:
     """L_0 = -log P(x_0 | x_1) at one random x_1 an image; (batch,). P is `discretized` around mu(x_1)."""
     t = torch.ones(len(x0), dtype=torch.long, device=x0.device)
+    sigma2 = check_variance(denoiser.schedule, sigma2)
     return -discretized(x0, x0_hat(denoiser, x0, t, generator), sigma2[1].sqrt().item(), levels).flatten(1).sum(1)
 
 
@@ -101,8 +110,11 @@ def discretized(x0: Tensor, mu: Tensor, sigma: float, levels: int) -> Tensor:
 
     The bins lie around `levels` values from -1 to 1; the first and the last reach to infinity.
     """
-    half = 1 / (levels - 1)
-    x0, mu = x0.double(), mu.double()
+    half = 1 / (checks.whole("levels", levels, 2) - 1)
+    checks.number("sigma", sigma, 0, beyond=True)
+    x0, mu = checks.floats("x0", x0).double(), checks.floats("mu", mu).double()
+    if x0.shape != mu.shape and 1 not in (x0.numel(), mu.numel()):
+        raise ValueError(f"mu must be one number or of x0's shape {tuple(x0.shape)}; got {tuple(mu.shape)}")
     right = ((x0 + half - mu) / sigma).masked_fill(x0 > 1 - half, math.inf)
     left = ((x0 - half - mu) / sigma).masked_fill(x0 < half - 1, -math.inf)
     upper = left > 0  # there, both tails are near 1: look at them from the other side
@@ -116,8 +128,10 @@ def fixed_variance(schedule: NoiseSchedule, kind: Literal["beta", "beta_tilde"])
 
     (Ho et al. 2020, sec. 3.2; Nichol and Dhariwal 2021, sec. 3.1)
     """
-    if kind == "beta":
-        return schedule.beta
+    if checks.one_of("kind", kind, ("beta", "beta_tilde")) == "beta":
+        return check_schedule(schedule).beta
+    if check_schedule(schedule).T < 2:
+        raise ValueError("beta_tilde of a single step is 0: use 'beta', or a schedule of T = 2 or more")
     beta_tilde = _posterior_tables(schedule)[0].clone()
     beta_tilde[1] = beta_tilde[2]
     return beta_tilde
@@ -128,6 +142,7 @@ def best_variance(schedule: NoiseSchedule, mean_square: Tensor) -> Tensor:
 
     mean_square: the denoiser's mean squared error a pixel in x_0, at t = 0 … T.
     """
+    check_schedule(schedule).check_table("mean_square", mean_square)
     beta_tilde, k = _posterior_tables(schedule)
     return beta_tilde + k**2 * mean_square.to(k)
 
@@ -144,9 +159,25 @@ def bound_weight(schedule: NoiseSchedule, target: Target) -> Tensor:
 
     L_{t-1} = lambda_t |y - y_hat|^2 + constant, for the variance sigma_t^2 = beta_t (Ho et al. 2020, eq. 12; lesson 07).
     """
-    t = torch.arange(1, schedule.T + 1)
+    if not isinstance(target, Target):
+        raise ValueError(f"target must be EPS, X0 or V of course_lib.diffusion; got {checks.shown(target)}")
+    t = torch.arange(1, check_schedule(schedule).T + 1)
     signal, noise = schedule.at(t)
     c, d = target.coefficients(signal, noise)
     k = _posterior_tables(schedule)[1][1:]
     of_x0 = k**2 / (2 * schedule.beta[1:])
     return torch.cat([of_x0.new_zeros(1), of_x0 * (noise / (signal * d - noise * c)) ** 2])
+
+
+def check_levels(x0: Tensor, levels: int) -> Tensor:
+    """The images, unchanged. Raises ValueError where they leave [-1, 1], and for fewer than two grey levels."""
+    checks.whole("levels", levels, 2)
+    low, high = checks.finite("x0", x0).aminmax()
+    if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):
+        raise ValueError(f"x0 must lie in [-1, 1], where the grey levels are; got {low:.3g} … {high:.3g}")
+    return x0
+
+
+def check_variance(schedule: NoiseSchedule, sigma2: Tensor) -> Tensor:
+    """The table, unchanged. Raises ValueError for another length than T + 1, and for a variance that is not above 0."""
+    return schedule.check_table("sigma2", sigma2, positive=True)

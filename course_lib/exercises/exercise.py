@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from course_lib.checks import shown
 from course_lib.exercises.gives import Calls, NotYet, Slots, Value, called, run, same
 
 REGISTRY: dict[str, Any] = {}
@@ -88,7 +89,7 @@ class Exercise:
     def judge(self, answer: Any) -> None:
         """Raises NotYet where an answer is wrong, and whatever the answer itself raises."""
         if not callable(answer):
-            raise NotYet("hand in the function itself, without calling it")
+            raise NotYet(self._not_called(answer))
         if self.check:
             if message := self.check(self._guarded(answer)):
                 raise NotYet(message)
@@ -99,6 +100,14 @@ class Exercise:
         from course_lib.exercises.explain import problem  # it is needed for wrong answers alone
 
         raise problem(self, answer, founds, self.rights)
+
+    def _not_called(self, answer: Any) -> str:
+        """What to give instead of a value."""
+        function = self.reference.__name__
+        return (
+            f"hand in the function itself, check({self.name!r}, {function}), and not what it returns: "
+            f"this is {shown(answer)}"
+        )
 
     def _guarded(self, answer: Callable) -> Callable:
         """An answer for a check of its own: called by position or by name, and never to return nothing."""

@@ -278,7 +278,8 @@ def _call(function: Callable, arguments: dict[str, Any]) -> Any:
         with contextlib.suppress(TypeError):
             signature.bind(**arguments)
             return function(**arguments)
-        raise NotYet(f"your function takes {signature}, and is called with ({', '.join(arguments)})") from None
+        names = ", ".join(arguments)
+        raise NotYet(f"your function takes {signature} and is called with ({names}): give it these arguments") from None
     return function(*arguments.values())
 
 

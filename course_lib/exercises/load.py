@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from course_lib.checks import shown
 from course_lib.exercises.exercise import REGISTRY
 from course_lib.paths import NOTEBOOKS
 
@@ -29,14 +30,27 @@ def lessons() -> list[str]:
 
 def exercise_named(name: str) -> Any:
     """Loads the lesson's exercises where that has not been done. Raises ValueError, with the names that exist."""
-    lesson = str(name).partition(".")[0]
+    if isinstance(name, str) and _is_known(name):
+        return REGISTRY[name]
+    lesson, meant = str(name).partition(".")[0], _meant(name)
+    known = ", ".join(_of(lesson))
+    rest = f"lesson {lesson} has {known}" if known else f"the lessons with exercises are {', '.join(lessons())}"
+    raise ValueError(f"there is no exercise {shown(name)}: {f'did you mean {meant!r}?' if meant else rest}")
+
+
+def _is_known(name: str) -> bool:
+    """Whether there is an exercise of that name; its lesson is loaded to find out."""
+    lesson = name.partition(".")[0]
     if lesson in lessons() and not _of(lesson):
         _load(lesson)
-    if name not in REGISTRY:
-        known = ", ".join(_of(lesson))
-        rest = f"lesson {lesson} has {known}" if known else f"the lessons with exercises are {', '.join(lessons())}"
-        raise ValueError(f"there is no exercise {name!r}: {rest}")
-    return REGISTRY[name]
+    return name in REGISTRY
+
+
+def _meant(name: Any) -> str:
+    """The exercise of the two numbers in a name, however it is written: 6.2, "6.2", "06-02"; an empty text for none."""
+    numbers = re.fullmatch(r"\s*(\d{1,2})(b?)\D{1,3}(\d{1,2})\s*", str(name))
+    meant = f"{int(numbers[1]):02}{numbers[2]}.{int(numbers[3])}" if numbers else ""
+    return meant if numbers and _is_known(meant) else ""
 
 
 def exercises_of(lesson: str) -> list[Any]:

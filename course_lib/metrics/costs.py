@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_lib import checks
 from course_lib.models import generate
 from course_lib.training import Run, machine
 from course_lib.training.recipes import Recipe
@@ -33,6 +34,9 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | N
 
     cond: what 64 images are to show, (64, …). options: those of the model's `sample`.
     """
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe must be a Recipe, as recipe_named(name) gives it; got {checks.shown(recipe)}")
+    _check_model(model)
     model.to(device)
     calls = count_calls(model, cond=None if cond is None else cond[:1], **options)
     begun = time.perf_counter()
@@ -44,6 +48,7 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | N
 
 def count_calls(model: nn.Module, **options: Any) -> int:
     """How often a network runs for an image: modules that are called by no other module are counted."""
+    _check_model(model)
     calls, depth, handles = 0, 0, []
 
     def enter(*_: Any) -> None:
@@ -77,3 +82,8 @@ def _pace(recipe: Recipe, device: str) -> float:
         if progress.step == 1 + STEPS:
             break
     return (time.perf_counter() - begun) / max(1, progress.step - 1)
+
+
+def _check_model(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a model, such as `load_trained(name).model`; got {checks.shown(model)}")

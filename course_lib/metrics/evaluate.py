@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from course_lib import checks
 from course_lib.data import check_images, identical, load, to_levels
 from course_lib.metrics.features import DRAWS, SAMPLES, Features
 from course_lib.metrics.frechet import frechet_distance, frechet_draws
@@ -44,7 +45,8 @@ class Quality:
 
     fd_ratio: mean FD(generated, held-out) over FD(training, held-out); 1.0 is as close to the held-out images as the
     training images are. spread: the standard deviation of one draw's ratio, over `draws` draws of n from one set of
-    images. over_seeds: the same ratio with its spread over sampling seeds, and what real images have.
+    images; None where both sides have just n, of which there is only one draw. over_seeds: the same ratio with its spread
+    over sampling seeds, and what real images have.
     precision, recall (in pixels, k = 3): the share of generated images among the real ones, and of held-out images among
     the generated. c2st: how often a fresh classifier tells generated from held-out images, 0.5 … 1.
     nearest, nearest_held_out: the mean distance to the nearest training image (RMS per pixel) of generated and of
@@ -54,7 +56,7 @@ class Quality:
     """
 
     fd_ratio: float
-    spread: float
+    spread: float | None
     fd: float
     n: int
     draws: int
@@ -70,8 +72,9 @@ class Quality:
     leaks: Nearness
 
     def __str__(self) -> str:
+        spread = "" if self.spread is None else f" ± {self.spread:.2f}"
         return (
-            f"FD ratio {self.fd_ratio:.2f} ± {self.spread:.2f} ({self.draws} draws of {self.n}); "
+            f"FD ratio {self.fd_ratio:.2f}{spread} ({self.draws} draw{'s' * (self.draws > 1)} of {self.n}); "
             f"nearest training image at {self.nearest:.3f}, held-out images' at {self.nearest_held_out:.3f}\n"
             f"{self.seeds} set(s), {self.images} images: FD ratio {self.over_seeds}; precision {self.precision}; "
             f"recall {self.recall}; a classifier is right in {self.c2st}; "
@@ -86,20 +89,25 @@ def quality(samples: Tensor | Sequence[Tensor], data: str) -> Quality:
     at least 500 images of the data set's shape, (n, channels, size, size) in [-1, 1], of which all are looked at.
     Raises ValueError for no set, fewer images, another shape, or values that are not finite or outside [-1, 1].
     """
+    dataset = load(data)
+    if not isinstance(samples, Tensor | list | tuple):
+        raise ValueError(f"samples must be images, or a list of sets of images; got {checks.shown(samples)}")
     sets = [samples] if isinstance(samples, Tensor) else list(samples)
     if not sets:
         raise ValueError("there is no set of generated images to judge")
-    dataset, features = load(data), Features(data)
     for x0 in sets:
-        if x0.shape[1:] != dataset.shape:
+        if checks.batch("each set of generated images", x0).shape[1:] != dataset.shape:
             raise ValueError(f"images of {data} have the shape {dataset.shape}; got {tuple(x0.shape[1:])}")
         if len(x0) < SAMPLES:
             raise ValueError(f"a set must hold {SAMPLES} images or more, for the numbers depend on it; got {len(x0)}")
         if dataset.levels:
             check_images(x0, "each set of generated images")
+        checks.finite("each set of generated images", x0)
+    features = Features(data)
     held_out, training = dataset.held_out.x0, dataset.train.x0
     held_out_features = features(held_out)
-    fd = torch.stack([frechet_draws(features(x0), held_out_features, SAMPLES, DRAWS) for x0 in sets])
+    draws = DRAWS if min(map(len, sets)) > SAMPLES or len(held_out) > SAMPLES else 1
+    fd = torch.stack([frechet_draws(features(x0), held_out_features, SAMPLES, draws) for x0 in sets])
     measured = torch.stack([_in_pixels(to_levels(x0, dataset.levels), held_out) for x0 in sets])
     ratio = _score(fd.mean(1) / features.reference, 1.0, _fd_between_real_images(data) / features.reference)
     real, splits = _in_pixels_of_real_images(data)
@@ -110,10 +118,10 @@ def quality(samples: Tensor | Sequence[Tensor], data: str) -> Quality:
     to_held_out, usual_leak = nearest_distance(x0, held_out), nearest_distance(_some(training, UNSEEN), held_out)
     return Quality(
         fd_ratio=ratio.mean,
-        spread=(fd.std(1).mean() / features.reference).item(),
+        spread=(fd.std(1).mean() / features.reference).item() if draws > 1 else None,
         fd=fd.mean().item(),
         n=SAMPLES,
-        draws=DRAWS,
+        draws=draws,
         nearest=to_training.mean().item(),
         nearest_held_out=usual.mean().item(),
         images=len(x0),

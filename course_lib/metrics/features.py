@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from course_lib.data import Dataset, load
+from course_lib import checks
+from course_lib.data import Dataset, check_images, check_labels, load
 from course_lib.metrics.frechet import frechet_draws
 from course_lib.training import CheckpointError, Trained, load_trained
 
@@ -61,10 +62,20 @@ class ConditionAccuracy:
 def condition_accuracy(x0: Tensor, label: Tensor, data: str) -> ConditionAccuracy:
     """Whether images are of the class they were asked for, by the data's feature classifier.
 
-    x0: (n, channels, size, size) in [-1, 1]; label: (n,) integers. Raises ValueError where their numbers differ.
+    x0: (n, channels, size, size) in [-1, 1]; label: (n,) whole numbers of the classes. Raises ValueError for images that are
+    none of the data's, where their numbers differ, and for a label that is no class.
     """
+    dataset = load(data)
+    if not dataset.levels:
+        raise ValueError(f"{data} has no classifier: it holds points, not images")
+    check_images(x0)
+    if not torch.is_tensor(label) or label.ndim != 1:
+        raise ValueError(f"label must be a tensor (n,); got {checks.shown(label)}")
     if len(x0) != len(label) or len(x0) == 0:
         raise ValueError(f"each image needs its label; got {len(x0)} images and {len(label)} labels")
+    if x0.shape[1:] != dataset.shape:
+        raise ValueError(f"images of {data} have the shape {dataset.shape}; got {tuple(x0.shape[1:])}")
+    check_labels(label, dataset)
     features = Features(data)
     share = (classify(features.trained, x0) == label).double().mean().item()
     return ConditionAccuracy(share, (share * (1 - share) / len(x0)) ** 0.5, features.trained.card["accuracy"], len(x0))

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from course_lib import checks
+
 
 @dataclass(frozen=True)
 class Frechet:
@@ -24,8 +26,10 @@ def frechet_distance(a: Tensor, b: Tensor) -> Frechet:
 
     a, b: (n_a, features) and (n_b, features), from two samples each. Raises ValueError for other shapes or NaN.
     """
+    checks.batch("a", a)
+    checks.batch("b", b)
     for name, x in (("a", a), ("b", b)):
-        if x.ndim != 2 or len(x) < 2 or x.shape[1] != b.shape[-1]:
+        if x.ndim != 2 or len(x) < 2 or x.shape[1] != b.shape[-1] or x.shape[1] == 0:
             raise ValueError(f"{name} must be (n > 1, {b.shape[-1]}) features; got {tuple(x.shape)}")
         if not x.isfinite().all():
             raise ValueError(f"the features {name} hold NaN or infinite values")
@@ -40,10 +44,17 @@ def frechet_distance(a: Tensor, b: Tensor) -> Frechet:
 def frechet_draws(a: Tensor, b: Tensor, n: int = 500, draws: int = 10, seed: int = 0) -> Tensor:
     """Frechet distances between `draws` random subsets of n vectors of each side: (draws,), float64.
 
-    Raises ValueError where a side has fewer than n.
+    Raises ValueError where a side has fewer than n, or where both have n alone: then all draws are one and the same.
     """
+    checks.whole("n", n, 2)
+    checks.whole("draws", draws, 1)
+    checks.whole("seed", seed, 0, 2**32 - 1)
+    checks.batch("a", a)
+    checks.batch("b", b)
     if min(len(a), len(b)) < n:
         raise ValueError(f"each side needs {n} samples or more; got {len(a)} and {len(b)}")
+    if len(a) == len(b) == n and draws > 1:
+        raise ValueError(f"all {n} of {n} samples are the same in every draw, and have no spread: take draws=1")
     random = np.random.RandomState(seed)
 
     def pick(x: Tensor) -> Tensor:

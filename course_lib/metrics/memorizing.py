@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from course_lib import checks
+
 TAIL = 0.01
 ENTRIES = 10_000_000  # distances in memory at once: 40 MB
 
@@ -36,7 +38,12 @@ def nearness(distances: Tensor, unseen: Tensor, exact: int = 0) -> Nearness:
     The threshold is the unseen images' own 1 % quantile, the r-th smallest of k distances, and is as uncertain as r
     images are. Were the n images real too, the number of them below it would be beta-binomial (n, r, k + 1 - r),
     whatever the distribution of distances; `p` is its upper tail, so the luck of the quantile is in it.
+    Raises ValueError for distances that are none: empty, negative, or not finite.
     """
+    for name, values in (("distances", distances), ("unseen", unseen)):
+        if checks.finite(name, values, axes=1).min() < 0:
+            raise ValueError(f"{name} must be at least 0; got {values.min():g}")
+    checks.whole("exact", exact, 0, len(distances))
     usual = unseen.sort().values
     r = max(1, round(TAIL * len(usual)))
     near = int((distances < usual[r - 1]).sum())
@@ -54,9 +61,13 @@ def nearest_distance(x0: Tensor, training: Tensor) -> Tensor:
     """The distance of each image to its nearest training image, root mean square over the pixels: (n,).
 
     x0: (n, …), training: (m, …), the same pixels. 0 is a copy; held-out images tell what is usual.
+    Raises ValueError for images of different shapes, or not finite.
     """
-    pixels, training = x0[0].numel(), training.flatten(1)
-    parts = x0.flatten(1).split(max(1, min(500, ENTRIES // len(training))))
+    if checks.finite("x0", x0).shape[1:] != checks.finite("training", training).shape[1:]:
+        shapes = f"{tuple(x0.shape[1:])} and {tuple(training.shape[1:])}"
+        raise ValueError(f"x0 and training must be images of one shape; got {shapes}")
+    pixels, training = x0[0].numel(), training.reshape(len(training), -1)
+    parts = x0.reshape(len(x0), -1).to(training.dtype).split(max(1, min(500, ENTRIES // len(training))))
     return torch.cat([torch.cdist(part, training).min(1).values for part in parts]) / pixels**0.5
 
 

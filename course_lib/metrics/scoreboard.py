@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from course_lib import checks
 from course_lib.data import load
 from course_lib.metrics.costs import IMAGES, cost
 from course_lib.metrics.evaluate import quality
@@ -30,6 +31,10 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
     seeds: how many sets of n images are judged, each from a sampling seed of its own. options: those of the model's
     `sample`. A model that sees labels is asked for all classes by turns.
     """
+    if not isinstance(trained, Trained):
+        raise ValueError(f"trained must be what load_trained(name) gives; got {checks.shown(trained)}")
+    checks.whole("seeds", seeds, 1)
+    checks.whole("n", n, 1)
     model, recipe = trained.model.to(device), trained.recipe
     data = load(recipe.data)
     label = torch.arange(n) % len(data.classes) if recipe.labels else None

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from course_lib.data import check_images
 from course_lib.diffusion import (
     SAMPLERS,
     TARGETS,
@@ -36,6 +37,11 @@ class ImageDenoiser(Denoiser):
     ):
         super().__init__(net, schedule, target, weight)
         self.shape = shape
+
+    def check_scale(self, x0: Tensor) -> None:
+        """Raises ValueError for what are no images of this shape in [-1, 1]."""
+        if check_images(x0).shape[1:] != self.shape:
+            raise ValueError(f"x0 must be images of shape (batch, *{self.shape}); got {tuple(x0.shape)}")
 
     def sample(
         self,

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
+from course_lib import checks
+
 Loss = Tensor | dict[str, Tensor]
 
 
@@ -42,10 +44,31 @@ class Trainable(Protocol):
 
 
 def parts_of(loss: Loss, turn: str = "") -> dict[str, Tensor]:
-    """The parts of a loss by name: a scalar is called `loss`, or like its turn."""
-    if torch.is_tensor(loss):
-        return {turn or "loss": loss}
-    return {f"{turn} {name}".strip(): part for name, part in loss.items()}
+    """The parts of a loss by name: a scalar is called `loss`, or like its turn. Raises ValueError where one is no number."""
+    named = loss if isinstance(loss, dict) else {"" if turn else "loss": loss}
+    for part in named.values():
+        if not torch.is_tensor(part) or part.ndim or not part.is_floating_point():
+            raise ValueError(
+                f"a model's `forward` must give its loss, one number as a tensor, or named ones; got {checks.shown(part)}"
+            )
+    return {f"{turn} {name}".strip(): part for name, part in named.items()}
+
+
+def check_loss(parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The parts, unchanged. Raises ValueError where no gradient comes from any of them."""
+    if not any(part.requires_grad for part in parts.values()):
+        raise ValueError("no gradient comes from the model's loss: was it made by .item(), .detach() or under no_grad?")
+    return parts
+
+
+def check_draws(draws: dict[str, Tensor], batch: int) -> dict[str, Tensor]:
+    """What a model drew, unchanged. Raises ValueError where it can't be split over processes: no row for each image."""
+    for name, values in draws.items():
+        if not torch.is_tensor(values) or values.ndim == 0 or len(values) != batch:
+            raise ValueError(
+                f"a model's `draw` must give {name!r} one row for each of the {batch} images; got {checks.shown(values)}"
+            )
+    return draws
 
 
 def check_protocol(model: nn.Module, recipe: Any) -> None:

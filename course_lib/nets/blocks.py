@@ -6,18 +6,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_lib import checks
+
 
 def sinusoids(t: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
     """t as sines and cosines of geometrically spaced frequencies: (batch,) to (batch, width), values in [-1, 1].
 
-    Neighbouring times look alike, far ones don't (Vaswani et al. 2017, sec. 3.5). Raises ValueError for an odd or tiny width.
+    Neighbouring times look alike, far ones don't (Vaswani et al. 2017, sec. 3.5). Raises ValueError for an odd or tiny width
+    and for a t of another shape.
     """
-    if width % 2 or width < 4:
-        raise ValueError(f"the width of a time embedding must be even and at least 4; got {width}")
+    check_width(width)
+    if not torch.is_tensor(t) or t.ndim != 1 or t.is_complex() or t.dtype == torch.bool:
+        raise ValueError(f"t must be a tensor of numbers, (batch,); got {checks.shown(t)}")
+    checks.number("longest", longest, 0, beyond=True)
     half = width // 2
     frequency = torch.exp(-math.log(longest) * torch.arange(half, device=t.device, dtype=torch.float32) / (half - 1))
     angle = t.float()[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def check_width(width: int) -> int:
+    """Raises ValueError where a time embedding can't have so many sines and cosines."""
+    if checks.whole("the width of a time embedding", width, 4) % 2:
+        raise ValueError(f"the width of a time embedding must be even and at least 4; got {width}")
+    return width
 
 
 class TimeEmbedding(nn.Module):
@@ -25,7 +37,8 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, width: int, out: int):
         super().__init__()
-        self.width = width
+        self.width = check_width(width)
+        checks.whole("out", out, 1)
         self.layers = nn.Sequential(nn.Linear(width, out), nn.SiLU(), nn.Linear(out, out))
 
     def forward(self, t: Tensor) -> Tensor:
@@ -37,6 +50,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, time: int, groups: int, dropout: float = 0.0):
         super().__init__()
+        check_channels(groups, c_in=c_in, c_out=c_out)
+        checks.whole("time", time, 1)
+        check_dropout(dropout)
         self.norm1 = nn.GroupNorm(groups, c_in, eps=1e-6)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
         self.time = nn.Linear(time, c_out)
@@ -57,6 +73,7 @@ class Attention(nn.Module):
 
     def __init__(self, c: int, groups: int):
         super().__init__()
+        check_channels(groups, c=c)
         self.norm = nn.GroupNorm(groups, c, eps=1e-6)
         self.q, self.k, self.v = (nn.Conv2d(c, c, 1) for _ in range(3))
         self.out = _starts_at_zero(nn.Conv2d(c, c, 1))
@@ -73,7 +90,7 @@ class Downsample(nn.Module):
 
     def __init__(self, c: int):
         super().__init__()
-        self.conv = nn.Conv2d(c, c, 3, stride=2, padding=1)
+        self.conv = nn.Conv2d(checks.whole("c", c, 1), c, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
@@ -84,10 +101,41 @@ class Upsample(nn.Module):
 
     def __init__(self, c: int):
         super().__init__()
-        self.conv = nn.Conv2d(c, c, 3, padding=1)
+        self.conv = nn.Conv2d(checks.whole("c", c, 1), c, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+def check_channels(groups: int, **channels: int) -> None:
+    """Raises ValueError where a GroupNorm can't split channels, given by their names, into groups."""
+    checks.whole("groups", groups, 1)
+    for name, c in channels.items():
+        if checks.whole(name, c, 1) % groups:
+            raise ValueError(f"{name} must be a multiple of groups = {groups}; got {c}")
+
+
+def check_dropout(dropout: float) -> None:
+    """Raises ValueError for a share that is not in [0, 1)."""
+    if checks.number("dropout", dropout, 0, 1) == 1:
+        raise ValueError("dropout must be below 1: nothing would be left")
+
+
+def check_input(net: nn.Module, x: Tensor, weight: Tensor, shape: tuple[int, ...], t: Tensor) -> None:
+    """Raises ValueError, naming the network, where x isn't (batch, *shape), and t isn't (batch,); it looks at no value.
+
+    weight: one of the network's. A network in float32 can't compute in float64, nor the other way round.
+    """
+    kind = f"this {type(net).__name__}"
+    if checks.batch("x_t", x).shape[1:] != shape:
+        expected = "".join(f", {size}" for size in shape)
+        raise ValueError(f"{kind} takes x_t of shape (batch{expected}); got {tuple(x.shape)}")
+    if not torch.is_tensor(t) or t.shape != x.shape[:1]:
+        raise ValueError(f"{kind} takes t of shape ({len(x)},), one time for each image; got {checks.shown(t)}")
+    if (x.dtype == torch.float64) != (weight.dtype == torch.float64):
+        raise ValueError(
+            f"{kind} computes in {weight.dtype}; got x_t in {x.dtype}: convert it with .to({weight.dtype})"
+        )
 
 
 def _starts_at_zero(layer: nn.Conv2d) -> nn.Conv2d:

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from course_lib.nets.blocks import sinusoids
+from course_lib import checks
+from course_lib.nets.blocks import check_input, check_width, sinusoids
 
 
 class MLP(nn.Module):
@@ -11,10 +12,13 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int = 2, width: int = 128, depth: int = 3, time: int = 64):
         super().__init__()
-        self.time = time
+        for name, value in (("dim", dim), ("width", width), ("depth", depth)):
+            checks.whole(name, value, 1)
+        self.dim, self.time = dim, check_width(time)
         sizes = [dim + time, *[width] * depth]
         hidden = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.SiLU())]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        check_input(self, x_t, self.layers[0].weight, (self.dim,), t)
         return self.layers(torch.cat([x_t, sinusoids(t, self.time).to(x_t)], dim=1))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from course_lib import checks
 from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, Upsample
 from course_lib.nets.unet import UNet
 
@@ -24,7 +25,7 @@ class Stage:
 
 def stages(net: UNet) -> list[Stage]:
     """All blocks of a U-Net in the order in which an image passes them; nothing is computed, only shapes."""
-    net = copy.deepcopy(net).to("meta")
+    net = copy.deepcopy(_unet(net)).to("meta")
     found: list[Stage] = []
     cost = 0
 
@@ -54,7 +55,12 @@ def stages(net: UNet) -> list[Stage]:
 def receptive_field(layers: list[tuple[int, int]]) -> int:
     """How many input pixels, in one direction, the last layer's output sees; layers: (kernel, stride) of convolutions."""
     field, jump = 1, 1
-    for kernel, stride in layers:
+    if not isinstance(layers, tuple | list):
+        raise ValueError(f"layers must be a list of pairs (kernel, stride); got {checks.shown(layers)}")
+    for layer in layers:
+        if not isinstance(layer, tuple | list) or len(layer) != 2:
+            raise ValueError(f"layers must be pairs (kernel, stride); got {checks.shown(layer)}")
+        kernel, stride = checks.whole("a kernel", layer[0], 1), checks.whole("a stride", layer[1], 1)
         field += (kernel - 1) * jump
         jump *= stride
     return field
@@ -62,7 +68,13 @@ def receptive_field(layers: list[tuple[int, int]]) -> int:
 
 def way_down(net: UNet) -> list[tuple[int, int]]:
     """(kernel, stride) of the 3 x 3 convolutions from the image to the end of the middle, for `receptive_field`."""
-    convolutions = [net.first]
+    convolutions = [_unet(net).first]
     for part in (*net.down, net.middle):
         convolutions += [m for m in part.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
     return [(layer.kernel_size[0], layer.stride[0]) for layer in convolutions]
+
+
+def _unet(net: UNet) -> UNet:
+    if not isinstance(net, UNet):
+        raise ValueError(f"net must be a UNet, such as `load_trained(…).model.net`; got {checks.shown(net)}")
+    return net

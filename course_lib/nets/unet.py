@@ -4,7 +4,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample
+from course_lib import checks
+from course_lib.nets.blocks import (
+    Attention,
+    Downsample,
+    ResidualBlock,
+    TimeEmbedding,
+    Upsample,
+    check_channels,
+    check_dropout,
+    check_input,
+)
 
 
 class UNet(nn.Module):
@@ -29,12 +39,19 @@ class UNet(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        for name, value in (("channels", channels), ("size", size), ("blocks", blocks)):
+            checks.whole(name, value, 1)
+        for name, values in (("multipliers", multipliers), ("attention", attention)):
+            if not isinstance(values, tuple | list) or not (values or name == "attention"):
+                raise ValueError(f"{name} must be a list of whole numbers, such as (1, 2); got {checks.shown(values)}")
+            for value in values:
+                checks.whole(f"each of {name}", value, 1)
+        check_channels(groups, width=width)
+        check_dropout(dropout)
         smallest = size / 2 ** (len(multipliers) - 1)
         resolutions = [size // 2**level for level in range(len(multipliers))]
         if not smallest.is_integer():
             raise ValueError(f"a size of {size} can't be halved {len(multipliers) - 1} times; use fewer multipliers")
-        if width % groups:
-            raise ValueError(f"width must be a multiple of groups = {groups}; got {width}")
         if unknown := set(attention) - set(resolutions):
             raise ValueError(f"attention at {sorted(unknown)} is impossible: the resolutions are {resolutions}")
         self.channels, self.size = channels, size
@@ -79,9 +96,7 @@ class UNet(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        if x_t.shape[1:] != (self.channels, self.size, self.size):
-            expected = f"(batch, {self.channels}, {self.size}, {self.size})"
-            raise ValueError(f"this U-Net takes images of shape {expected}; got {tuple(x_t.shape)}")
+        check_input(self, x_t, self.first.weight, (self.channels, self.size, self.size), t)
         time = self.time(t)
         h = self.first(x_t)
         skips = [h]

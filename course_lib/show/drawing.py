@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 from torch import Tensor
 
+from course_lib import checks
 from course_lib.show.figures import READABLE, SLIDE, use_style
 from course_lib.show.figures import title as write_title
 from course_lib.show.images import FRAME, as_picture
@@ -41,6 +42,8 @@ class Drawing:
 
     def __init__(self, width: float, height: float, title: str = ""):
         use_style()
+        checks.number("width", width, 0, beyond=True)
+        checks.number("height", height, 0, beyond=True)
         self.fig, self.ax = plt.subplots(figsize=(width, height), layout="none")
         if title:
             write_title(self.fig, title)
@@ -91,6 +94,7 @@ class Drawing:
 
     def node(self, x: float, y: float, sign: str = "+") -> Shape:
         """A small circle with + or ×, where two things meet."""
+        checks.one_of("sign", sign, ("+", "×"))
         self.ax.add_patch(Circle((x, y), 0.17, **_look("black") | {"facecolor": "white"}))
         across = 0.09 if sign == "+" else 0.065
         for i, j in ((1, 0), (0, 1)) if sign == "+" else ((1, 1), (1, -1)):
@@ -111,10 +115,12 @@ class Drawing:
 
     def picture(self, x: float, y: float, image: Tensor, size: float = 1.0, text: str = "") -> Shape:
         """A real image (channels, height, width) in [-1, 1], `size` inches high, in a thin frame, over its name."""
+        checks.number("size", size, 0, beyond=True)
+        pixels = as_picture(image)
         width = size * image.shape[2] / image.shape[1]
         place = Shape(x, y, width, size)
         extent = (place.left[0], place.right[0], place.bottom[1], place.top[1])
-        self.ax.imshow(as_picture(image), extent=extent, zorder=2)
+        self.ax.imshow(pixels, extent=extent, zorder=2)
         self.ax.add_patch(Rectangle((extent[0], extent[2]), width, size, fill=False, zorder=3, **FRAME))
         if text:
             self.text(x, y - size / 2 - 0.08, text, va="top")
@@ -125,6 +131,7 @@ class Drawing:
         below: bool = False,
     ) -> None:  # fmt: skip
         """From one place to another, with words above (or `below`) its middle; curve > 0 bends it to the right."""
+        _check_places(start, end)
         look = {"arrowstyle": "-|>,head_length=0.5,head_width=0.26", "mutation_scale": 15, "shrinkA": 0, "shrinkB": 0}
         bend = {"connectionstyle": f"arc3,rad={curve}"} if curve else {}
         dash = {"linestyle": (0, (4, 2.2))} if dashed else {}
@@ -137,12 +144,17 @@ class Drawing:
 
     def path(self, corners: Sequence[Point], role: str = "black", dashed: bool = False) -> None:
         """An arrow around corners: straight pieces, with its head at the last one."""
+        _check_places(*corners)
+        if len(corners) < 2:
+            raise ValueError(f"a path needs two corners or more; got {len(corners)}")
         line = {"color": colour(role), "linewidth": 1.8, "linestyle": (0, (4, 2.2)) if dashed else "-", "zorder": 3}
         self.ax.plot(*zip(*corners[:-1], strict=True), **line, solid_joinstyle="round")
         self.arrow(corners[-2], corners[-1], role=role, dashed=dashed)
 
     def chain(self, labels: Sequence[str], x: Sequence[float], y: float, observed: int = -1) -> list[Shape]:
         """Random variables in a row; "…" stands for those left out, and `observed` is the index of the grey one."""
+        if len(labels) != len(x):
+            raise ValueError(f"each label needs an x; got {len(labels)} labels and {len(x)} places")
         found = []
         for i, (label, place) in enumerate(zip(labels, x, strict=True)):
             if label == "…":
@@ -159,6 +171,17 @@ class Drawing:
         ends, middle = np.tanh(25 * np.minimum(s, 1 - s)), 1 - np.tanh(18 * np.abs(s - 0.5))
         self.ax.plot(start + (end - start) * s, y - 0.09 * (ends + middle), color="black", linewidth=1.5)
         self.text((start + end) / 2, y - 0.26, text, va="top")
+
+
+def _check_places(*places: Point) -> None:
+    """Raises ValueError for what is no place (x, y), such as a whole Shape."""
+    for place in places:
+        if isinstance(place, Shape):
+            raise ValueError("an arrow joins places, not shapes: give a side, such as shape.right or shape.left")
+        if not isinstance(place, tuple | list) or len(place) != 2:
+            raise ValueError(f"a place must be (x, y); got {checks.shown(place)}")
+        for value in place:
+            checks.number("x and y of a place", value)
 
 
 def _look(role: str) -> dict[str, str | float]:

@@ -12,6 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 
+from course_lib.checks import shown
 from course_lib.show.roles import COLOURS, contrast
 
 CYCLE = ("blue", "orange", "green", "red", "black", "pink", "sky", "wine")
@@ -101,6 +102,8 @@ def figure(fig: Figure, alt: str, dpi: int = 100) -> None:
 
 def show_figure(fig: Figure, alt: str, display_id: str | None = None, update: bool = False, dpi: int = 100) -> None:
     """`figure`, in a place that has a name, or instead of what is there."""
+    if not isinstance(fig, Figure):
+        raise ValueError(f"fig must be a Figure (of axes: ax.figure); got {shown(fig)}")
     png = as_png(fig, dpi)
     letter = smallest_letter(fig)
     show_png(png, alt, display_id, update, {"letter": round(float(letter), 1)} if math.isfinite(letter) else {})
@@ -120,7 +123,7 @@ def show_png(
     """Put a picture, its text and facts about it on the page, or in the place of an earlier one."""
     from IPython.display import display
 
-    if len(alt) < 20:
+    if not isinstance(alt, str) or len(alt) < 20:
         raise ValueError(f"the text for those who can't see the figure must say what it shows; got {alt!r}")
     bundle = {"image/png": png, "text/plain": alt}
     display(

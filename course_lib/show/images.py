@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from course_lib import checks
 from course_lib.data import to_uint8
 from course_lib.show.figures import title as write_title
 from course_lib.show.figures import use_style
@@ -19,17 +20,21 @@ FRAME = {"edgecolor": "#8A8A8A", "linewidth": 0.8}
 
 
 def as_picture(x0: Tensor) -> np.ndarray:
-    """One image (channels, height, width) in [-1, 1] as (height, width, 3) of 8 bit."""
+    """One image (channels, height, width) in [-1, 1] as (height, width, 3) of 8 bit; channels are 1 or 3."""
+    if checks.floats("an image", x0).ndim != 3 or len(x0) not in (1, 3) or x0.numel() == 0:
+        raise ValueError(f"an image must be (1 or 3 channels, height, width); got {tuple(x0.shape)}")
     picture = to_uint8(x0.detach().cpu()).permute(1, 2, 0).numpy()
     return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
 
 
 def tiles(x0: Tensor, columns: int | None = None, gap: int = 1) -> Tensor:
     """Images (n, channels, height, width) in one, (channels, height, width), row by row, with white gaps."""
-    if x0.ndim != 4 or len(x0) == 0:
+    if checks.floats("images", x0).ndim != 4 or len(x0) == 0:
         raise ValueError(f"images must be (n > 0, channels, height, width); got {tuple(x0.shape)}")
+    checks.whole("columns", 1 if columns is None else columns, 1)
+    checks.whole("gap", gap, 0)
     n, c, h, w = x0.shape
-    columns = columns or math.ceil(math.sqrt(n))
+    columns = math.ceil(math.sqrt(n)) if columns is None else columns
     rows = math.ceil(n / columns)
     sheet = torch.ones(c, rows * (h + gap) - gap, columns * (w + gap) - gap)
     for i, image in enumerate(x0.detach().cpu()):
@@ -41,9 +46,10 @@ def tiles(x0: Tensor, columns: int | None = None, gap: int = 1) -> Tensor:
 def grid(x0: Tensor, columns: int | None = None, title: str = "", width: float = 6.0) -> Figure:
     """Images (n, channels, height, width) in [-1, 1] in rows, each in a thin frame; `width` in inches."""
     use_style()
-    gap, (h, w) = max(1, x0.shape[-1] // 12), x0.shape[-2:]
-    columns = columns or math.ceil(math.sqrt(len(x0)))
+    checks.number("width", width, 0, beyond=True)
+    gap, (h, w) = max(1, checks.batch("images", x0, axes=4).shape[-1] // 12), x0.shape[-2:]
     sheet = tiles(x0, columns, gap)
+    columns = columns or math.ceil(math.sqrt(len(x0)))
     fig, ax = plt.subplots(figsize=(width, width * sheet.shape[1] / sheet.shape[2]))
     picture(ax, sheet)
     ax.spines[:].set_visible(False)
@@ -60,6 +66,13 @@ def strip(
 ) -> Figure:
     """Images through time: each of `rows` is (times, channels, height, width), under the times, beside its name."""
     use_style()
+    if not len(rows) or not len(times) or (names and len(names) != len(rows)):
+        raise ValueError(
+            f"a strip needs a time, a row, and a name for each row; got {len(times)}, {len(rows)}, {list(names)}"
+        )
+    for row in rows:
+        checks.batch("each row", row, axes=4)
+    checks.number("size", size, 0, beyond=True)
     if any(len(row) != len(times) for row in rows):
         raise ValueError(f"each row must hold {len(times)} images, one a time; got {[len(row) for row in rows]}")
     h, w = rows[0].shape[2:]

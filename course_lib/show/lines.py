@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from course_lib import checks
 from course_lib.show.figures import CYCLE, use_style
 from course_lib.show.roles import ROLES, SYMBOLS, Role
 
@@ -26,9 +27,14 @@ def curves(
     """Named lines over x: a name in ROLES looks as the table says, others have a colour and a dash of their own.
 
     Up to 15 points get markers. log: which axes are logarithmic, "x", "y", "xy". Without `ax` a new figure is made:
-    `ax.figure` is it.
+    `ax.figure` is it. Raises ValueError for a line of another length than x, no line at all, and another `log`.
     """
     use_style()
+    checks.one_of("log", log, ("", "x", "y", "xy"))
+    if not isinstance(lines, Mapping) or not lines:
+        raise ValueError(f"lines must be a dictionary of names and numbers; got {checks.shown(lines)}")
+    if wrong := {name: len(y) for name, y in lines.items() if len(y) != len(x)}:
+        raise ValueError(f"each line must hold {len(x)} numbers, one for each x; got {wrong}")
     if ax is None:
         ax = plt.subplots(figsize=(7, 3.8))[1]
     known = [ROLES[name] for name in lines if name in ROLES]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from course_lib import checks
+
 # Okabe and Ito's hues (2008), moved until each stands out from white by 3 : 1 and from the others for any colour vision.
 COLOURS = {
     "blue": "#0060A8", "orange": "#DE7800", "green": "#1F9E6C", "red": "#B82A00", "sky": "#2F95EA", "pink": "#C56CAE",
@@ -65,11 +67,12 @@ def style(role: str, markers: bool = False) -> dict[str, str | float]:
 
 def colour(name: str) -> str:
     """The hexadecimal colour of a name in COLOURS or ROLES."""
-    return COLOURS[name] if name in COLOURS else COLOURS[_role(name).colour]
+    return COLOURS[name] if isinstance(name, str) and name in COLOURS else COLOURS[_role(name).colour]
 
 
 def tint(name: str, white: float = 0.82) -> str:
     """The colour of a name in COLOURS or ROLES, with so much white in it: a filling under black letters."""
+    checks.number("white", white, 0, 1)
     parts = [int(colour(name)[i : i + 2], 16) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(part + white * (255 - part)):02X}" for part in parts)
 
@@ -81,7 +84,7 @@ def contrast(first: str, second: str = "#FFFFFF") -> float:
 
 
 def _role(name: str) -> Role:
-    if name not in ROLES:
+    if not isinstance(name, str) or name not in ROLES:
         raise ValueError(f"no role is called {name!r}; there are {', '.join(ROLES)}")
     return ROLES[name]
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
-from course_lib import __version__
-from course_lib.data import Split, check_data, contains_held_out, fingerprint, load
-from course_lib.models import check_protocol, parts_of
+from course_lib import __version__, checks
+from course_lib.data import Split, check_data, check_labels, contains_held_out, fingerprint, load
+from course_lib.models import check_draws, check_loss, check_protocol, parts_of
 from course_lib.paths import shorten
 from course_lib.training import checkpoint
 from course_lib.training.checkpoint import MODEL, CheckpointError
@@ -40,7 +40,8 @@ class Run:
     out: where checkpoints go (None: none are written). device: "auto", "cpu", "cuda" or "mps". resume: go on from the
     newest checkpoint in `out`. data: what to train on (None: what the recipe names). compile: torch.compile, on CUDA.
     every, save_every: steps between two Progress, and between two checkpoints.
-    Raises CheckpointError where `out` holds a run and resume is off, or one of another recipe; ValueError for bad data.
+    Raises CheckpointError where `out` holds a run and resume is off, or one of another recipe; ValueError for bad data, and
+    at the first step, before anything has moved, for a loss that can't be trained or a draw without a row for each image.
     Iterating raises TrainingDiverged for a loss that is not finite, after which the last good checkpoint stands.
     """
 
@@ -55,8 +56,12 @@ class Run:
         every: int = 25,
         save_every: int = 250,
     ):
-        if min(every, save_every) < 1:
-            raise ValueError(f"every and save_every must be at least 1; got {every} and {save_every}")
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"recipe must be a Recipe, as recipe_named(name) gives it; got {checks.shown(recipe)}")
+        if out is not None and (not isinstance(out, str | Path) or not str(out) or Path(out).is_file()):
+            raise ValueError(f"out must be a folder, or None to write nothing; got {checks.shown(out)}")
+        checks.whole("every", every, 1)
+        checks.whole("save_every", save_every, 1)
         self.recipe, self.out, self.every, self.save_every = recipe, Path(out) if out else None, every, save_every
         device, found = pick_device(device), self._found(resume)
         self.needed = needed_by(recipe)
@@ -123,13 +128,14 @@ class Run:
         self.generator.manual_seed(_seed(recipe.seed, self.step))
         rows = torch.randint(len(self.x0), (recipe.batch,), generator=self.generator, device=self.device)
         draws = self.raw.draw((recipe.batch, *self.x0.shape[1:]), self.generator, self.device)
-        draws = {name: values[mine] for name, values in draws.items()}
+        draws = {name: values[mine] for name, values in check_draws(draws, recipe.batch).items()}
         x0, label = self.x0[rows[mine]], self.label[rows[mine]] if recipe.labels else None
 
         losses = {}
         for turn, optimizer in self.optimizers.items():
             with self._seeded_dropout(rank), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                parts = parts_of(self.model(x0, label, **draws, **({"turn": turn} if turn else {})), turn)
+                loss = self.model(x0, label, **draws, **({"turn": turn} if turn else {}))
+            parts = check_loss(parts_of(loss, turn))
             self.accelerator.backward(sum(parts.values()))
             self._move(optimizer)
             losses |= {name: part.detach() for name, part in parts.items()}
@@ -233,7 +239,11 @@ class Run:
         known = load(self.recipe.data)
         data, given = (known.train, False) if data is None else (data, True)
         check_data(data, f"the training data of {self.recipe.data!r}")
-        if given and data.x0.shape[1:] == known.shape and contains_held_out(data.x0, known):
+        if data.x0.shape[1:] != known.shape:
+            raise ValueError(f"{self.recipe.data!r} has the shape {known.shape}; got {tuple(data.x0.shape[1:])}")
+        if self.recipe.labels:
+            check_labels(data.label, known)
+        if given and contains_held_out(data.x0, known):
             raise ValueError(f"held-out images of {self.recipe.data!r} are among the training data: leave them out")
         return data
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import torch
 
-from course_lib.data import NAMES, TOYS, check_images, fingerprint, load, to_uint8, toy
+from course_lib.data import NAMES, TOYS, check_images, check_labels, fingerprint, load, to_levels, to_uint8, toy
 
 OFFLINE = [name for name in NAMES if name != "mnist"]
 
@@ -282,3 +282,24 @@ def test_one_pixel_that_is_not_finite_is_never_turned_into_a_grey(bad):
     x0[0, 0, 3, 3] = bad
     with pytest.raises(ValueError, match="NaN or infinite"):
         to_uint8(x0)
+
+
+# What is no data
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: load(["digits"]), "there is no data set .*choose one of: digits"),
+        (lambda: toy("moons", 2.5), "n must be a whole number of at least 1; got 2.5"),
+        (lambda: toy("moons", 3, seed=-1), "seed must be a whole number of at least 0; got -1"),
+        (lambda: to_levels(torch.zeros(2), 1), "levels must be a whole number of at least 2; got 1"),
+        (lambda: to_levels(torch.tensor([float("nan")]), 17), "x0 holds NaN"),
+        (lambda: to_uint8(torch.zeros(2, dtype=torch.uint8)), "the images must be floating point"),
+        (lambda: fingerprint(torch.zeros(2)), "split must be a Split"),
+        (lambda: check_labels(torch.tensor([10]), load("digits")), "labels of digits must lie in 0 … 9; got 10 … 10"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -409,3 +409,31 @@ def test_a_weight_that_does_not_exist_is_named():
     wrong = dataclasses.replace(recipe, options=recipe.options | {"weight": "vlb"})
     with pytest.raises(ValueError, match="there is no weight 'vlb'; choose one of: simple, bound"):
         build(wrong)
+
+
+X0, TABLE = torch.zeros(3, 1, 4, 4), fixed_variance(SCHEDULE, "beta")
+KNOWN = Oracle(GaussianMixture(torch.zeros(1, 16), 0.1), SCHEDULE)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fixed_variance(SCHEDULE, "Beta"), "kind must be one of 'beta', 'beta_tilde'; got 'Beta'"),
+        (lambda: fixed_variance(NoiseSchedule([0.1]), "beta_tilde"), "beta_tilde of a single step is 0"),
+        (lambda: bound(KNOWN, X0, 17, fixed_variance(NoiseSchedule.linear(), "beta")), r"sigma2 must be .*T \+ 1 = 101"),
+        (lambda: bound(KNOWN, X0, 17, -TABLE), "sigma2 must be finite and above 0"),
+        (lambda: bound(KNOWN, X0, 17, 0 * TABLE), "sigma2 must be finite and above 0"),
+        (lambda: bound(KNOWN, X0, 17, TABLE * math.nan), "sigma2 must be finite and above 0"),
+        (lambda: bound(KNOWN, X0, 0, TABLE), "levels must be a whole number of at least 2; got 0"),
+        (lambda: bound(KNOWN, X0 + 255, 17, TABLE), r"x0 must lie in \[-1, 1\].*255 … 255"),
+        (lambda: bound(KNOWN, X0.long(), 17, TABLE), "x0 must be floating point"),
+        (lambda: bound(KNOWN, X0, 17, TABLE, draws=0), "draws must be a whole number of at least 1"),
+        (lambda: step_term(KNOWN, X0, 1, TABLE), "t must lie in 2 … 100; got 1"),
+        (lambda: best_variance(SCHEDULE, torch.ones(5)), r"mean_square must be .*T \+ 1"),
+        (lambda: discretized(X0, X0, -1.0, 17), "sigma must be a finite number above 0"),
+        (lambda: bound_weight(SCHEDULE, "eps"), "target must be EPS, X0 or V"),
+    ],
+)  # fmt: skip
+def test_a_bound_of_what_has_none_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

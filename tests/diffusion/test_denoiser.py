@@ -114,3 +114,86 @@ def test_the_oracle_takes_images_of_any_shape():
     torch.testing.assert_close(SCHEDULE.signal(300, x0) * x0 + SCHEDULE.noise(300, x0) * eps, x_t)
     with pytest.raises(ValueError, match="no noise to predict"):
         oracle.predict(x_t, 0)
+
+
+X, T3 = torch.zeros(3, 1, 8, 8), torch.tensor([5, 50, 500])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda x: x[:, :, :1, :1], r"\(3, 1, 1, 1\)"),
+        (lambda x: x.flatten(1).mean(1, keepdim=True), r"\(3, 1\)"),
+        (lambda x: x.mean(0), r"\(1, 8, 8\)"),
+        (lambda x: x.new_zeros(1), r"\(1,\)"),
+        (lambda x: x.new_zeros(3, 2, 8, 8), r"\(3, 2, 8, 8\)"),
+        (lambda x: (x, x), "tuple"),
+        (lambda x: None, "None"),
+        (lambda x: x.long(), "int64"),
+    ],
+)
+def test_a_network_that_answers_in_another_shape_is_refused_in_training_and_in_sampling(answer, told):
+    denoiser = Denoiser(Answers(lambda x_t, t: answer(x_t)), SCHEDULE)
+    message = r"the network must answer with one number for each of x_t's, in the shape \(3, 1, 8, 8\); got .*" + told
+    with pytest.raises(ValueError, match=message):
+        denoiser(X, t=T3)
+    with pytest.raises(ValueError, match=message):
+        denoiser.predict(X, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": "eps"}, "target must be EPS, X0 or V of course_lib.diffusion; got 'eps'"),
+        ({"schedule": SCHEDULE.beta}, "schedule must be a NoiseSchedule"),
+        ({"net": None}, "net must be a network"),
+        ({"weight": torch.ones(3)}, r"weight must be a tensor of T \+ 1 = 1001 numbers; got .*\(3,\)"),
+        ({"weight": torch.zeros(1001)}, "weight is 0 for every t"),
+        ({"weight": -torch.ones(1001)}, "weight must be finite and at least 0"),
+        ({"weight": torch.full((1001,), math.nan)}, "weight must be finite"),
+    ],
+)
+def test_a_denoiser_is_not_made_of_other_things(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Denoiser(**({"net": nn.Identity(), "schedule": SCHEDULE} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x0": 127.5 * (X + 1)}, r"x0 must be on the scale of the noise, images in \[-1, 1\]; got values up to 128"),
+        ({"x0": X / 0}, "x0 holds NaN"),
+        ({"x0": X.to(torch.uint8)}, "x0 must be floating point.*uint8"),
+        ({"x0": X[:0]}, "x0 is empty"),
+        ({"t": T3 * 0}, "t must lie in 1 … 1000; got 0 … 0"),
+        ({"t": T3 + 0.5}, "t must be whole numbers; got torch.float32"),
+        ({"t": T3[:1]}, "t must be one time for each of the 3 images"),
+        ({"eps": X[:, :, :4]}, "eps must have x0's shape"),
+        ({"cond": torch.Generator()}, "cond must be None or a tensor .*: give it as generator=…"),
+        ({"cond": T3}, "this network takes no condition"),
+        ({"generator": 0}, "generator must be a torch.Generator or None; got 0"),
+    ],
+)
+def test_a_loss_of_what_is_no_batch_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Denoiser(Answers(lambda x_t, t: x_t), SCHEDULE)(**({"x0": X} | arguments))
+
+
+def test_images_in_double_precision_for_a_network_in_single_are_refused_with_what_to_do():
+    denoiser = Denoiser(Answers(nn.Bilinear(2, 1, 2).double()), SCHEDULE)
+    with pytest.raises(ValueError, match=r"computes in torch.float64, and x_t is torch.float32: convert one"):
+        denoiser.predict(torch.zeros(3, 2), 5)
+
+
+def test_an_error_of_the_network_s_own_stays_what_it_is():
+    def broken(x_t, t):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        Denoiser(Answers(broken), SCHEDULE).predict(X, 5)
+
+
+def test_an_oracle_takes_no_condition_and_no_generator_in_its_place():
+    for cond in (torch.Generator(), torch.zeros(6)):
+        with pytest.raises(ValueError, match="an oracle of one distribution takes no cond"):
+            Oracle(MIXTURE, SCHEDULE).predict(torch.zeros(6, 2), 5, cond)

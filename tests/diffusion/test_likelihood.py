@@ -150,3 +150,23 @@ def test_the_bits_by_the_flow_are_a_bound_close_to_what_equally_likely_levels_co
     x0 = levels.repeat(100, 1).float()
     bits = flow_bits(Oracle(Points(levels), schedule), x0, 4, 5.0, torch.Generator().manual_seed(0))
     assert bits.mean().item() == pytest.approx(2, abs=0.01 + 4 * bits.std().item() / math.sqrt(len(x0)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trace": "Exact"}, "trace must be one of 'exact', 'hutchinson'; got 'Exact'"),
+        ({"tolerance": 0}, "tolerance must lie strictly between 0 and 1; got 0"),
+        ({"tolerance": math.nan}, "tolerance"),
+        ({"x": torch.full((2, 2), math.nan)}, "x holds NaN"),
+        ({"start": "1"}, "start must be a finite number"),
+    ],
+)
+def test_a_likelihood_refuses_typos_and_numbers_that_are_none(options, message):
+    with pytest.raises(ValueError, match=message):
+        log_likelihood(**({"denoiser": ORACLE, "x": torch.zeros(2, 2), "start": 1.0} | options))
+
+
+def test_the_bits_of_images_outside_the_range_are_none():
+    with pytest.raises(ValueError, match=r"x0 must lie in \[-1, 1\]"):
+        flow_bits(ORACLE, torch.full((2, 2), 255.0), 17, 1.0, torch.Generator())

@@ -233,3 +233,58 @@ def test_guidance_of_1_is_the_conditional_and_of_0_the_unconditional_denoiser():
         torch.testing.assert_close(Guided(model, w).predict(x_t, 50, cond), expected)
     with pytest.raises(ValueError, match="give it one"):
         Guided(model, 2).predict(x_t, 50)
+
+
+@pytest.mark.parametrize("w", [1e30, -1e30, math.nan, math.inf, "2", True, None])
+def test_a_guidance_that_no_number_bears_is_refused(w):
+    with pytest.raises(ValueError, match="guidance must"):
+        Guided(Oracle(MIXTURE, SCHEDULE), w)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"variance": "gamma", "eta": 0.0}, "variance must be one of 'beta_tilde', 'beta'; got 'gamma'"),
+        ({"eta": math.nan}, "eta must"),
+        ({"generator": 3}, "generator must be a torch.Generator"),
+        ({"cond": torch.Generator()}, "give it as generator=…"),
+        ({"times": "100"}, "times must be a list"),
+        ({"times": [100, math.nan, 0]}, "each of the times must be a finite number; got nan"),
+        ({"x_T": noise(2) / 0}, "x_T holds NaN or infinite"),
+        ({"x_T": noise(2).long()}, "x_T must be floating point"),
+        ({"denoiser": None}, "denoiser must have `predict`"),
+    ],
+)
+def test_a_sampler_refuses_what_it_can_not_walk_with(options, message):
+    given = {"denoiser": Oracle(MIXTURE, SCHEDULE), "x_T": noise(2), "times": [100, 50, 0]} | options
+    with pytest.raises(ValueError, match=message):
+        last(sample(**given))
+
+
+def test_an_option_that_does_not_exist_is_named_at_the_call():
+    with pytest.raises(TypeError, match="sample takes .*eta.*'etta'"):
+        sample(Oracle(MIXTURE, SCHEDULE), noise(2), [100, 0], etta=0.0)
+
+
+@pytest.mark.parametrize(("t", "s"), [(3, 5), (5, 5), (5, -1), (101, 3), ([5, 6], 3)])
+def test_a_step_goes_from_a_later_to_an_earlier_time(t, s):
+    with pytest.raises(ValueError, match="times must|each of the times"):
+        step(SCHEDULE, noise(2), noise(2), t, s)
+
+
+def test_a_step_between_the_closest_times_is_finite():
+    x = step(SCHEDULE, noise(2), noise(2), 50.0, math.nextafter(50.0, 0), generator=torch.Generator().manual_seed(0))
+    assert x.isfinite().all()
+
+
+@pytest.mark.parametrize("states", [[], [1], None])
+def test_the_last_of_no_states_is_an_error(states):
+    with pytest.raises(ValueError, match="last takes a sampler"):
+        last(states)
+
+
+def test_a_clipped_denoiser_needs_a_range_and_noise():
+    with pytest.raises(ValueError, match="high must be"):
+        Clipped(Oracle(MIXTURE, SCHEDULE), 1.0, -1.0)
+    with pytest.raises(ValueError, match="no noise to predict"):
+        Clipped(Oracle(MIXTURE, SCHEDULE)).predict(noise(2), 0)

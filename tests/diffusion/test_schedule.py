@@ -228,3 +228,30 @@ def test_drawn_times_are_stratified_and_each_is_equally_likely():
     assert ((t >= strata[:, 0]) & (t <= strata[:, 1])).all()
     share = t.flatten().bincount(minlength=11)[1:] / t.numel()
     assert (share - 0.1).abs().max() < 5 * math.sqrt(0.1 * 0.9 / t.numel())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.signal(True), "t must hold real numbers; got True"),
+        (lambda s: s.signal(torch.tensor([True])), "t must be real numbers; got torch.bool"),
+        (lambda s: s.signal("3"), "t must hold real numbers"),
+        (lambda s: s.posterior(torch.zeros(1, 2), torch.zeros(1, 2), 3.5), "t must be whole numbers"),
+        (lambda s: s.q_sample(torch.zeros(2, 3).long(), 5, torch.zeros(2, 3)), "x0 must be floating point.*int64"),
+        (lambda s: s.q_sample(torch.zeros(2, 3), 5, torch.zeros(2, 3).to(torch.uint8)), "eps must be floating point"),
+        (lambda s: s.draw_times(0), "n must be a whole number of at least 1; got 0"),
+        (lambda s: s.draw_times(3, weight=torch.ones(3)), r"weight must be a tensor of T \+ 1"),
+        (lambda s: s.times(2.5), "steps must be a whole number in 1 … 1000; got 2.5"),
+        (lambda s: NoiseSchedule.linear(T=0), "T must be a whole number of at least 1"),
+        (lambda s: NoiseSchedule.cosine(offset=-1), "offset must be a finite number of at least 0"),
+        (lambda s: NoiseSchedule([float("nan")]), r"every beta must lie in \(0, 1\)"),
+    ],
+)
+def test_times_and_images_of_another_kind_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(NoiseSchedule.linear())
+
+
+def test_a_time_in_8_bit_is_a_time_and_no_mask():
+    schedule, t = NoiseSchedule.linear(), torch.tensor([3, 200], dtype=torch.uint8)
+    assert torch.equal(schedule.signal(t), schedule.signal(t.long()))

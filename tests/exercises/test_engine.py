@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from course_lib.diffusion import NoiseSchedule
-from course_lib.exercises import Calls, Exercise, Judge, Loss, Spy, Sum, Value, normal
+from course_lib.exercises import Calls, Exercise, Judge, Loss, Spy, Sum, Value, check, normal
 from course_lib.exercises.edits import slip
 from course_lib.exercises.explain import apart
 from course_lib.exercises.gives import as_numbers, close
@@ -342,3 +342,31 @@ def test_an_answer_may_be_a_list_of_tensors_and_a_message_shows_a_list_that_was_
     assert exercise.examine(lambda rows: [torch.tensor([float(sum(row))] * 2) for row in rows]).right
     message = exercise.examine(lambda rows: [torch.tensor([1.0 + row[0]] * 2) for row in rows]).message
     assert "at rows = [[1, 2], [3, 5]], entry" in message
+
+
+# ------------------------------------------------------------------------------------------ what is handed in by mistake
+@pytest.mark.parametrize("name", [6.2, "6.2", "06,2", " 6-2 ", "06-02"])
+def test_a_name_written_in_another_way_is_told_the_right_one(name):
+    with pytest.raises(ValueError, match=r"there is no exercise .*: did you mean '06\.2'\?"):
+        check(name, q_sample)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("06.77", "lesson 06 has 06.1, 06.2"), ("77.1", "the lessons with exercises are"), (None, "no exercise None"), ([6], "no exercise")],
+)  # fmt: skip
+def test_a_name_of_nothing_is_told_what_there_is(name, message):
+    with pytest.raises(ValueError, match=message):
+        check(name, q_sample)
+
+
+@pytest.mark.parametrize("value", [torch.zeros(3), 3, "q_sample", (1, 2)])
+def test_a_value_in_the_place_of_the_function_is_told_what_to_hand_in(value, capsys):
+    check("06.2", value)
+    assert "hand in the function itself, check('06.2', q_sample), and not what it returns" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("function", [lambda: 0, lambda x0, t: x0, lambda a, b, c, d, e: a])
+def test_a_function_of_other_arguments_is_told_which_it_is_called_with(function, capsys):
+    check("06.2", function)
+    assert "is called with (x0, t, eps, alpha_bar): give it these arguments" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from course_lib.data import load
@@ -34,3 +35,19 @@ def test_the_loss_at_each_time_is_that_of_the_same_noise_for_every_model():
     a, b = (loss_by_t(model, x0, (25, 75)) for _ in range(2))
     assert torch.equal(a, b) and [t for t, _ in seen] == [25, 75, 25, 75]
     assert torch.equal(seen[0][1], seen[2][1]) and not torch.equal(seen[0][1], seen[1][1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, x: loss_by_t(m.predict, x, [0]), "each of the times must be a whole number of at least 1; got 0"),
+        (lambda m, x: loss_by_t(m.predict, x, []), "times must be a list of whole numbers"),
+        (lambda m, x: loss_by_t(m.predict, 255 + x, [5]), r"x0 must lie in \[-1, 1\]"),
+        (lambda m, x: squared_errors(m, 255 + x), r"x0 must lie in \[-1, 1\]"),
+        (lambda m, x: squared_errors(None, x), "denoiser must have `predict`"),
+    ],
+)
+def test_errors_of_what_has_none_are_refused(call, message):
+    oracle = Oracle(GaussianMixture(torch.zeros(1, 4), 0.2), NoiseSchedule([0.05, 0.2, 0.5]))
+    with pytest.raises(ValueError, match=message):
+        call(oracle, torch.zeros(2, 1, 2, 2))

@@ -115,3 +115,26 @@ class TestTwoSamples:
     def test_sides_of_different_size_are_an_error(self):
         with pytest.raises(ValueError, match="the same number of images; got 20 and 30"):
             two_sample_accuracy(normal(20), normal(30))
+
+
+POINTS = torch.randn(9, 2, generator=G(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: precision_recall(POINTS, POINTS[:, :1]), r"points of one shape; got \(2,\) and \(1,\)"),
+        (lambda: precision_recall(POINTS / 0, POINTS), "generated holds NaN"),
+        (lambda: precision_recall(POINTS, POINTS, k=0), "k must be a whole number of at least 1"),
+        (lambda: two_sample_accuracy(torch.ones(9, 2), torch.ones(9, 2)), "are all the same"),
+        (lambda: two_sample_accuracy(POINTS[:4], POINTS[:4]), "5 images or more"),
+        (lambda: nearest_distance(POINTS, POINTS[:, :1]), r"images of one shape; got \(2,\) and \(1,\)"),
+        (lambda: nearest_distance(POINTS, POINTS[:0]), "training is empty"),
+        (lambda: nearness(torch.zeros(0), POINTS[:, 0].abs()), "distances is empty"),
+        (lambda: nearness(POINTS[:, 0], POINTS[:, 0].abs()), "distances must be at least 0"),
+        (lambda: nearness(POINTS[:, 0].abs(), POINTS[:, 0].abs(), exact=10), "exact must lie in 0 … 9; got 10"),
+    ],
+)
+def test_what_can_not_be_measured_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

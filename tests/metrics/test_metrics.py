@@ -230,3 +230,33 @@ def test_generated_images_are_the_same_for_the_same_seed_and_others_for_another(
     a, b = (generate(trained.model, 6, steps=4, seed=3) for _ in range(2))
     assert torch.equal(a, b) and a.abs().max() <= 1 and a.shape == (6, 1, 8, 8)
     assert not torch.allclose(a, generate(trained.model, 6, steps=4, seed=4))
+
+
+def test_500_images_are_judged_in_one_draw_which_has_no_spread():
+    digits = load("digits")
+    found = quality(digits.train.x0[:500], "digits")
+    assert (found.spread, found.draws) == (None, 1) and "(1 draw of 500)" in str(found)
+    with pytest.raises(ValueError, match="the same in every draw, and have no spread: take draws=1"):
+        frechet_draws(digits.train.x0[:500].flatten(1), digits.held_out.x0.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ("digits", "samples must be images, or a list of sets of images; got 'digits'"),
+        (["digits"], "each set of generated images must be a tensor; got 'digits'"),
+        (torch.zeros(500, 1, 8, 8, dtype=torch.uint8), "must be floating point"),
+        (torch.full((500, 1, 8, 8), 255.0), r"must lie in \[-1, 1\]; got 255 … 255"),
+        (torch.full((500, 1, 8, 8), math.nan), r"must lie in \[-1, 1\]"),
+        (torch.zeros(499, 1, 8, 8), "500 images or more.*got 499"),
+    ],
+)
+def test_what_are_no_generated_images_are_not_judged(samples, message):
+    with pytest.raises(ValueError, match=message):
+        quality(samples, "digits")
+
+
+@pytest.mark.parametrize("label", [torch.arange(10, 16), torch.zeros(6), [1] * 6])
+def test_a_label_that_is_no_class_is_refused(label):
+    with pytest.raises(ValueError, match="label"):
+        condition_accuracy(torch.zeros(6, 1, 8, 8), label, "digits")

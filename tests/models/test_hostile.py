@@ -67,7 +67,7 @@ def test_a_model_that_lacks_what_its_recipe_needs_is_named_with_what_it_lacks(mo
 def test_a_run_refuses_periods_below_one(monkeypatch):
     monkeypatch.setitem(MODELS, "fine", Labelled)
     for bad in ({"every": 0}, {"save_every": -1}):
-        with pytest.raises(ValueError, match="every and save_every must be at least 1"):
+        with pytest.raises(ValueError, match="every must be a whole number of at least 1"):
             Run(FINE, device="cpu", **bad)
 
 

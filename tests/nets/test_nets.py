@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_lib.nets import MLP, Attention, UNet, sinusoids
+from course_lib.nets import MLP, Attention, UNet, receptive_field, sinusoids, stages
 
 SMALL = {"channels": 1, "size": 8, "width": 16, "multipliers": (1, 2), "blocks": 1, "attention": (4,), "groups": 4}
 
@@ -99,3 +99,50 @@ def test_images_of_another_shape_and_odd_embeddings_are_errors():
         UNet(**SMALL)(torch.zeros(2, 3, 8, 8), torch.tensor([1, 2]))
     with pytest.raises(ValueError, match="even and at least 4"):
         sinusoids(torch.arange(3), 7)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 0}, "width must be a whole number of at least 1; got 0"),
+        ({"channels": 0}, "channels must be a whole number of at least 1"),
+        ({"multipliers": ()}, "multipliers must be a list of whole numbers"),
+        ({"multipliers": (1, 0)}, "each of multipliers must be a whole number"),
+        ({"blocks": -1}, "blocks must be a whole number of at least 1; got -1"),
+        ({"groups": 0}, "groups must be a whole number of at least 1"),
+        ({"dropout": 1.0}, "dropout must be below 1"),
+        ({"size": 8.0}, "size must be a whole number"),
+        ({"width": 2, "groups": 1}, "the width of a time embedding"),
+    ],
+)
+def test_a_u_net_of_nothing_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        UNet(**SMALL | change)
+
+
+@pytest.mark.parametrize("net", [UNet(**SMALL), MLP(3, 8, 1, 8)], ids=["UNet", "MLP"])
+def test_a_network_takes_one_time_for_each_image_and_its_own_precision(net):
+    x_t, t = (torch.zeros(2, 1, 8, 8), torch.zeros(2, 3))[isinstance(net, MLP)], torch.tensor([1, 2])
+    assert net(x_t, t).shape == x_t.shape
+    for wrong in (t[:1], t[:, None], t[0], 3):
+        with pytest.raises(ValueError, match=r"takes t of shape \(2,\), one time for each image"):
+            net(x_t, wrong)
+    with pytest.raises(ValueError, match=r"computes in torch.float32; got x_t in torch.float64"):
+        net(x_t.double(), t)
+    with pytest.raises(ValueError, match="x_t must be floating point"):
+        net(x_t.long(), t)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sinusoids(torch.zeros(3, 1), 8), r"t must be a tensor of numbers, \(batch,\)"),
+        (lambda: MLP(depth=0), "depth must be a whole number of at least 1; got 0"),
+        (lambda: Attention(6, 4), "c must be a multiple of groups = 4; got 6"),
+        (lambda: receptive_field([(0, 1)]), "a kernel must be a whole number"),
+        (lambda: stages(MLP()), "net must be a UNet"),
+    ],
+)
+def test_parts_of_a_network_say_what_they_take(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

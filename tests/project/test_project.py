@@ -145,7 +145,7 @@ except ModuleNotFoundError as error:
 
 
 LAYERS = [
-    {"paths", "threads"},
+    {"paths", "threads", "checks"},
     {"data", "exact", "agree"},
     {"diffusion", "nets"},
     {"models"},
@@ -177,9 +177,11 @@ def test_the_theory_knows_no_network_no_data_and_no_notebook(folder):
     path = ROOT / "course_lib" / folder
     files = path.rglob("*.py") if path.is_dir() else [path]
     imports = {
-        m for f in files for m in re.findall(r"^from course_lib\.(\w+)", f.read_text(encoding="utf-8"), re.MULTILINE)
+        m
+        for f in files
+        for m in re.findall(r"^from course_lib(?:\.| import )(\w+)", f.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    assert imports <= ({"diffusion"} if folder == "diffusion" else set())
+    assert imports <= ({"diffusion", "checks"} if folder == "diffusion" else {"checks"})
 
 
 def modules():

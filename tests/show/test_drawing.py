@@ -241,3 +241,29 @@ def test_what_a_net_lacks_is_not_in_the_legend():
     kinds = {stage.kind for stage in stages(plain)}
     named = {text.get_text() for text in show.u_net(stages(plain)).axes[0].get_legend().get_texts()}
     assert "attention" not in kinds and named == kinds | {"time enters", "skip, concatenated"}
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda sheet, box: sheet.arrow(box, box.right), "give a side, such as shape.right"),
+        (lambda sheet, box: sheet.arrow((0, 0), 3), r"a place must be \(x, y\); got 3"),
+        (lambda sheet, box: sheet.arrow((0, 0), (1, float("nan"))), "x and y of a place must be a finite number"),
+        (lambda sheet, box: sheet.path([box.right]), "a path needs two corners or more; got 1"),
+        (lambda sheet, box: sheet.path([box, box.right]), "give a side"),
+        (lambda sheet, box: sheet.node(1, 1, "*"), r"sign must be one of '\+', '×'"),
+        (lambda sheet, box: sheet.picture(1, 1, IMAGES), r"an image must be \(1 or 3 channels, height, width\)"),
+        (lambda sheet, box: sheet.chain(["a", "b"], [1], 1), "each label needs an x; got 2 labels and 1 places"),
+        (lambda sheet, box: sheet.box(3, 1, "b", role="gray"), "no role is called 'gray'"),
+    ],
+)
+def test_a_drawing_says_what_joins_what(draw, message):
+    sheet = show.Drawing(4, 2)
+    with pytest.raises(ValueError, match=message):
+        draw(sheet, sheet.box(1, 1, "box"))
+
+
+@pytest.mark.parametrize("size", [(0, 2), (4, -1), (float("nan"), 2), ("4", 2)])
+def test_a_sheet_has_a_width_and_a_height(size):
+    with pytest.raises(ValueError, match="width must|height must"):
+        show.Drawing(*size)

@@ -124,3 +124,20 @@ def test_colours_that_come_late_are_in_the_film_too():
         for i, frame in enumerate(frames, 1):
             film.seek(i)
             assert (np.asarray(film.convert("RGB")) == frame).all()
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "message"),
+    [
+        (FRAMES, {"seconds": 0}, "seconds must lie strictly between 0 and 65; got 0"),
+        (FRAMES, {"seconds": -1}, "seconds"),
+        (FRAMES, {"seconds": float("nan")}, "seconds must be a finite number"),
+        (FRAMES, {"hold": -1}, "hold must lie in 0 … 65; got -1"),
+        (iter(FRAMES), {}, "frames must be a list"),
+        (["a", "b"], {}, "a frame must be a figure or an array"),
+    ],
+)
+def test_a_film_that_can_not_run_is_refused(page, frames, options, message):
+    with pytest.raises(ValueError, match=message):
+        show.film(frames, ALT, **options)
+    assert page == []

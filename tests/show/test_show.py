@@ -116,3 +116,34 @@ def test_a_live_figure_is_put_once_and_then_replaced(page):
         put(show.grid(torch.full((1, 1, 8, 8), value)))
     assert [options["update"] for _, _, options in page] == [False, True, True]
     assert len({options["display_id"] for _, _, options in page}) == 1
+
+
+X = torch.zeros(4, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda ax: show.grid(X, columns=0), "columns must be a whole number of at least 1; got 0"),
+        (lambda ax: show.grid(X.long()), "images must be floating point"),
+        (lambda ax: show.grid(X + 255), r"must be on the scale \[-1, 1\]; got 1 … 255"),
+        (lambda ax: show.picture(ax, X), r"an image must be \(1 or 3 channels, height, width\); got \(4, 1, 8, 8\)"),
+        (lambda ax: show.strip([], [1]), "a strip needs a time, a row"),
+        (lambda ax: show.strip([X], [1, 2, 3, 4], names=["a", "b"]), "a name for each row"),
+        (lambda ax: show.curves([1, 2], {"data": [1.0]}, "x", "y"), r"each line must hold 2 numbers.*'data': 1"),
+        (lambda ax: show.curves([1, 2], {}, "x", "y"), "lines must be a dictionary"),
+        (lambda ax: show.curves([1, 2], {"data": [1, 2]}, "x", "y", log="z"), "log must be one of"),
+        (lambda ax: show.points(ax, torch.zeros(4, 3)), r"x must be points in the plane, \(n, 2\); got \(4, 3\)"),
+        (lambda ax: show.trajectories(ax, torch.zeros(4, 2)), "paths must be of 3 axes"),
+        (lambda ax: show.density(ax, lambda x: x), r"log_prob must answer \(n,\) for n points"),
+        (lambda ax: show.plane_axes(0), "columns must be a whole number of at least 1"),
+        (lambda ax: show.figure(ax, ALT), r"fig must be a Figure \(of axes: ax.figure\)"),
+        (lambda ax: show.figure(ax.figure, None), "must say what it shows"),
+        (lambda ax: show.tint("blue", 2), "white must lie in 0 … 1; got 2"),
+    ],
+)
+def test_a_figure_of_what_can_not_be_drawn_is_refused(page, draw, message):
+    _, ax = plt.subplots()
+    with pytest.raises(ValueError, match=message):
+        draw(ax)
+    assert page == []

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
+from course_lib import checks
 from course_lib.data.dataset import Dataset, Split
 
 
@@ -88,10 +89,9 @@ def toy_dataset(name: str) -> Dataset:
 
 
 def _draw(name: str, n: int, seed: int | Generator) -> Split:
-    if name not in TOYS:
-        raise ValueError(f"there is no 2-D set {name!r}; choose one of: {', '.join(TOYS)}")
-    if n < 1:
-        raise ValueError(f"n must be at least 1; got {n}")
-    generator = seed if isinstance(seed, Generator) else Generator().manual_seed(seed)
+    if not isinstance(name, str) or name not in TOYS:
+        raise ValueError(f"there is no 2-D set {checks.shown(name)}; choose one of: {', '.join(TOYS)}")
+    checks.whole("n", n, 1)
+    generator = seed if isinstance(seed, Generator) else Generator().manual_seed(checks.whole("seed", seed, 0))
     x0, label = TOYS[name](n, generator)
     return Split(x0.float(), label)
