@@ -60,7 +60,7 @@ def _expected() -> tuple[type[Exception], ...]:
     """Errors whose message says all that a user needs."""
     from course_lib.data.sets.mnist import DataError
 
-    expected = [ValueError, OSError, ModuleNotFoundError, DataError]
+    expected = [ValueError, OSError, MemoryError, ModuleNotFoundError, DataError]
     if "course_lib.training" in sys.modules:
         from course_lib.training import CheckpointError, TrainingDiverged
 

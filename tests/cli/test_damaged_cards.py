@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from course_lib import cli
+from course_lib.commands import training
 from course_lib.paths import CHECKPOINTS
 
 
@@ -56,4 +56,4 @@ def test_a_seed_too_large_for_pytorch_and_a_folder_as_the_picture_are_refused(co
 def test_sigterm_stops_a_training_also_where_ctrl_c_is_ignored(monkeypatch):
     monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
     with pytest.raises(KeyboardInterrupt):
-        cli._interrupt()
+        training._interrupt()
