@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from course_lib.commands.options import MODEL_OPTIONS, NUMBER, SEED, Place
+from course_lib.commands.options import MODEL_OPTIONS, NUMBER, SEED, Place, Whole
 
 LONGEST = 24 * 60 * 60  # seconds
 _TRUTH = ("false", "true", "no", "yes", "0", "1")
@@ -55,7 +55,7 @@ def sample(
     type=NUMBER,
     help="How many images each seed makes; 500 or more.",
 )
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="How many sets of images.")
+@click.option("--seeds", default=3, show_default=True, type=Whole(1, 100), help="How many sets of images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--save", is_flag=True, help="Write the figures into the checkpoint's recipe.json, for the scoreboard.")
 @click.pass_context

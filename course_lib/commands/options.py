@@ -5,8 +5,15 @@ from typing import Any
 
 import click
 
-SEED = click.IntRange(0, 2**63 - 1)
-NUMBER = click.IntRange(1, 10**9)
+
+class Whole(click.IntRange):
+    """A whole number from one to another."""
+
+    name = "whole number"
+
+
+SEED = Whole(0, 2**63 - 1)
+NUMBER = Whole(1, 10**9)
 MODEL_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}  # the model's own, which it reads itself
 
 

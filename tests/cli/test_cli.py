@@ -43,7 +43,7 @@ def test_help_reads_well(course, command):
         (["nonsense"], "No such command 'nonsense'"),
         (["train"], "Missing argument 'RECIPE'"),
         (["train", "ddpm-digits", "--steps", "0"], "0 is not in the range 1<=x<=1000000000"),
-        (["train", "ddpm-digits", "--steps", "ten"], "'ten' is not a valid integer"),
+        (["train", "ddpm-digits", "--steps", "ten"], "'ten' is not a valid whole number"),
         (["train", "ddpm-digits", "--device", "tpu", "--out", "run"], "there is no device 'tpu'; choose auto, cpu"),
         (["train", "ddpm-digits", "--device", "cpu", "--compile", "--out", "run"], "compile is for CUDA"),
         (["sample", "nowhere"], "there is no checkpoint at 'nowhere'"),
