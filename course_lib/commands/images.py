@@ -10,7 +10,7 @@ import click
 
 from course_lib.commands.options import MODEL_OPTIONS, NUMBER, SEED, Place, Whole
 
-LONGEST = 24 * 60 * 60  # seconds
+LONGEST = 24  # hours
 _TRUTH = ("false", "true", "no", "yes", "0", "1")
 
 
@@ -146,30 +146,27 @@ def _sampler(checkpoint: str, device: str):
 
 
 def _check_size(trained, n: int, sets: int, wanted: str | None = None, **options: Any) -> None:
-    """A ClickException where so many images need more memory than is free, or, by a first block, more than a day."""
+    """A ClickException where so many images need more memory than is free, or more than a day: a first block tells."""
     import psutil
     import torch
 
-    from course_lib.data import load
     from course_lib.models import generate
     from course_lib.models.generation import block_size
 
-    ask = f"{n * sets:,} images of {trained.recipe.name}"
-    needed = 12 * n * sets * math.prod(load(trained.recipe.data).shape)  # in blocks, as one tensor, and as a picture
-    free = psutil.virtual_memory().available
+    size = block_size(next(iter(trained.model.state_dict().values()), torch.empty(0)).device)
+    blocks = sets * math.ceil(n / size)
+    if blocks <= 100:
+        return
+    begun = time.perf_counter()
+    block = generate(trained.model, size, cond=_labels(trained, size, wanted), **options)
+    hours = blocks * (time.perf_counter() - begun) / 3600
+    needed, free = 3 * blocks * block.nbytes, psutil.virtual_memory().available  # blocks, one tensor, and a picture
+    ask = f"{n * sets:,} images of {trained.recipe.name} would"
     if needed > free:
         sizes = f"about {needed / 2**30:,.1f} GB of memory, and {free / 2**30:,.1f} GB are free"
         raise click.ClickException(f"{ask} need {sizes}: ask for fewer (-n)")
-    size = block_size(next(iter(trained.model.state_dict().values()), torch.empty(0)).device)
-    blocks = sets * math.ceil(n / size)
-    if blocks > 100:  # so that the trial costs little
-        begun = time.perf_counter()
-        generate(trained.model, size, cond=_labels(trained, size, wanted), **options)
-        hours = blocks * (time.perf_counter() - begun) / 3600
-        if 3600 * hours > LONGEST:
-            raise click.ClickException(
-                f"{ask} would take about {hours:,.0f} hours here: ask for fewer (-n), or fewer steps"
-            )
+    if hours > LONGEST:
+        raise click.ClickException(f"{ask} take about {hours:,.0f} hours here: ask for fewer (-n), or fewer steps")
 
 
 def _model_options(trained, arguments: list[str]) -> dict[str, Any]:

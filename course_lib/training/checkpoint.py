@@ -119,13 +119,13 @@ def newest(run: Path, to_resume: bool = False) -> Path | None:
     pointer, folders = run / LATEST, numbered(run)
     if pointer.is_file() and (named := run / pointer.read_text(errors="replace").strip()) in folders:
         folders = [named, *[f for f in folders if f != named]]
-    passed = []
+    passed, verdict = [], "can't be resumed" if to_resume else "is damaged"
     for folder in folders:
         if (damage := damage_of(folder, to_resume)) is None:
             if passed:
                 warnings.warn(f"{'; '.join(passed)}: falling back to {folder.name}", stacklevel=2)
             return folder
-        passed.append(f"{shorten(folder)} {'can not be resumed' if to_resume else 'is damaged'} ({damage})")
+        passed.append(f"{shorten(folder)} {verdict} ({damage})")
     if passed:
         remedy = "train into another folder (--out), or delete this one"
         raise CheckpointError(f"{'; '.join(passed)}, and there is no other checkpoint in {shorten(run)}: {remedy}")

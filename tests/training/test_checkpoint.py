@@ -337,7 +337,7 @@ DAMAGES = {
 @pytest.mark.parametrize(("name", "damage"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_it(whole, run_folder, name, damage):
     damage(run_folder / "step-000008" / name)
-    with pytest.warns(UserWarning, match="step-000008 can not be resumed .*: falling back to step-000006"):
+    with pytest.warns(UserWarning, match="step-000008 can't be resumed .*: falling back to step-000006"):
         run = tiny_run(run_folder, resume=True)
     assert run.step == 6
     finish(run)

@@ -552,7 +552,7 @@ def test_a_run_of_another_recipe_is_not_resumed_and_the_differences_are_named(wh
 def test_a_model_without_its_training_state_is_not_resumed(whole, tmp_path):
     shutil.copytree(whole[2] / "step-000020", tmp_path / "step-000020")
     (tmp_path / "step-000020" / "training.pt").unlink()
-    with pytest.raises(CheckpointError, match=r"step-000020 can not be resumed \(training.pt is missing\)"):
+    with pytest.raises(CheckpointError, match=r"step-000020 can't be resumed \(training.pt is missing\)"):
         cpu_run(TINY, tmp_path, resume=True)
     assert load_trained(tmp_path / "step-000020").step == 20
 
