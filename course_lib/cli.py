@@ -66,9 +66,11 @@ def _expected() -> tuple[type[Exception], ...]:
 
     expected = [ValueError, OSError, MemoryError, ModuleNotFoundError, DataError]
     if "course_lib.training" in sys.modules:
+        from torch import OutOfMemoryError
+
         from course_lib.training import CheckpointError, TrainingDiverged
 
-        expected += [CheckpointError, TrainingDiverged]
+        expected += [CheckpointError, TrainingDiverged, OutOfMemoryError]
     return tuple(expected)
 
 
