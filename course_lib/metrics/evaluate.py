@@ -70,8 +70,11 @@ class Quality:
     leaks: Nearness
 
     def __str__(self) -> str:
+        apart = f"± {self.spread:.2f} ({self.draws} draws of {self.n})"
+        if self.images == self.n * self.seeds:  # each draw is the whole set, so there is no luck in it to speak of
+            apart = f"({self.n} images a set)"
         return (
-            f"FD ratio {self.fd_ratio:.2f} ± {self.spread:.2f} ({self.draws} draws of {self.n}); "
+            f"FD ratio {self.fd_ratio:.2f} {apart}; "
             f"nearest training image at {self.nearest:.3f}, held-out images' at {self.nearest_held_out:.3f}\n"
             f"{self.seeds} set(s), {self.images} images: FD ratio {self.over_seeds}; precision {self.precision}; "
             f"recall {self.recall}; a classifier is right in {self.c2st}; "

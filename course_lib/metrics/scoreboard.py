@@ -34,7 +34,7 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
     data = load(recipe.data)
     label = torch.arange(n) % len(data.classes) if recipe.labels else None
     Features(recipe.data)  # it judges at the end; where there is none for these data, that is said at once
-    with tqdm(total=seeds + 3, desc="costs", unit="part", delay=2, leave=False) as bar:
+    with tqdm(total=seeds + 3, desc="costs", unit="part", leave=False) as bar:
         spent = cost(model, recipe, device, None if label is None else label[:IMAGES], **options)
         sets = []
         for seed in range(seeds):
