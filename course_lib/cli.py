@@ -8,6 +8,8 @@ import click
 from course_lib import __version__
 from course_lib.commands import images, lessons, training
 
+LONGEST = 1200  # characters of a message; a value that was given may be of any length
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="course")
@@ -45,7 +47,7 @@ def main() -> None:
         sys.exit(2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "course"
-        _stop(f"{error.format_message()} (`{command} --help` lists what there is)", 2)
+        _stop(f"{error.format_message().rstrip('.')} (`{command} --help` lists what there is)", 2)
     except click.ClickException as error:
         _stop(error.format_message(), 1)
     except (click.Abort, KeyboardInterrupt):
@@ -53,6 +55,8 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _expected()):
             raise
+        if isinstance(error, OSError) and error.strerror and error.filename:
+            _stop(f"{error.filename}: {error.strerror}", 1)
         _stop(str(error) or type(error).__name__, 1)
 
 
@@ -60,16 +64,21 @@ def _expected() -> tuple[type[Exception], ...]:
     """Errors whose message says all that a user needs."""
     from course_lib.data.sets.mnist import DataError
 
-    expected = [ValueError, OSError, ModuleNotFoundError, DataError]
+    expected = [ValueError, OSError, MemoryError, ModuleNotFoundError, DataError]
     if "course_lib.training" in sys.modules:
+        from torch import OutOfMemoryError
+
         from course_lib.training import CheckpointError, TrainingDiverged
 
-        expected += [CheckpointError, TrainingDiverged]
+        expected += [CheckpointError, TrainingDiverged, OutOfMemoryError]
     return tuple(expected)
 
 
 def _stop(message: str, code: int) -> None:
-    click.echo("course: " + " ".join(message.split()), err=True)
+    message = " ".join(message.split())
+    if len(message) > LONGEST:
+        message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
+    click.echo(f"course: {message}", err=True)
     sys.exit(code)
 
 

@@ -17,7 +17,7 @@ def needs_packages(extra: str, *modules: str) -> None:
     """Raises ModuleNotFoundError, with the line that installs it, where a module of one of the course's extras is missing."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        line = f"pip install -c constraints.txt -e '.[{extra}]'" if IS_CLONE else f"pip install 'course-lib[{extra}]'"
+        line = f'pip install -c constraints.txt -e ".[{extra}]"' if IS_CLONE else f'pip install "course-lib[{extra}]"'
         raise ModuleNotFoundError(f"{', '.join(missing)} is not installed here: {line}")
 
 
@@ -34,9 +34,11 @@ def open_lab(arguments: list[str], my: Path | None) -> int:
         raise FileNotFoundError(f"there are no lessons in {my}: name a folder that you may write in COURSE_HOME")
     root, first = (ROOT, f"notebooks/{START}") if my is None else (my, START)
     command = [
-        sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}",
+        sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/{first}", f"--LabApp.app_settings_dir={SETTINGS}",
     ]  # fmt: skip
+    if not any(argument.startswith(("--ip", "--ServerApp.ip")) for argument in arguments):
+        command.append("--ServerApp.ip=127.0.0.1")
     paths = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
     os.environ["COURSE_AUTHOR"] = "0" if my is not None else "1"

@@ -1,23 +1,26 @@
 """`course sample`, `evaluate`, `scoreboard`: what trained models make, and how good it is."""
 
-import itertools
+import math
+import shlex
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from course_lib.commands.options import MODEL_OPTIONS, SEED
+from course_lib.commands.options import MODEL_OPTIONS, NUMBER, SEED, Place, Whole
 
+LONGEST = 24  # hours
 _TRUTH = ("false", "true", "no", "yes", "0", "1")
 
 
 @click.command(context_settings=MODEL_OPTIONS)
 @click.argument("checkpoint")
-@click.option("-n", "--number", "n", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
+@click.option("-n", "--number", "n", default=64, show_default=True, type=NUMBER, help="How many images.")
 @click.option("--label", help="What the images show, for a model that sees labels: the name of a class.")
 @click.option("--seed", default=0, show_default=True, type=SEED, help="The same seed, the same images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--out", default="grid.png", show_default=True, type=click.Path(path_type=Path), help="A PNG file.")
+@click.option("--out", default="grid.png", show_default=True, type=Place(), help="A PNG file.")
 @click.pass_context
 def sample(
     context: click.Context, checkpoint: str, n: int, label: str | None, seed: int, device: str, out: Path
@@ -30,15 +33,13 @@ def sample(
     from course_lib.paths import shorten
     from course_lib.show.files import save_picture
 
-    if out.suffix.lower() != ".png":
-        raise click.ClickException(f"--out must name a PNG file; got {out}")
-    if not out.parent.is_dir():
-        raise click.ClickException(f"--out: there is no folder {out.parent}")
-    if out.is_dir():
-        raise click.ClickException(f"--out: {out} is a folder; name a PNG file")
+    _check_picture(out)
     trained = _sampler(checkpoint, device)
     options = _model_options(trained, context.args)
-    x0 = generate(trained.model, n, seed, _labels(trained, n, label), **options)
+    _check_size(trained, n, 1, wanted=label, **options)
+    x0 = generate(trained.model, n, seed, _labels(trained, n, label), progress=True, **options)
+    if not x0.isfinite().all():
+        raise click.ClickException(f"with these options {trained.recipe.name} makes numbers that are NaN or infinite")
     save_picture(x0, out)
     click.echo(f"wrote {n} {'images' if x0.ndim == 4 else 'points'} to {shorten(out.resolve())}")
 
@@ -51,10 +52,10 @@ def sample(
     "n",
     default=2000,
     show_default=True,
-    type=click.IntRange(min=500),
-    help="How many images each seed makes.",
+    type=NUMBER,
+    help="How many images each seed makes; 500 or more.",
 )
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="How many sets of images.")
+@click.option("--seeds", default=3, show_default=True, type=Whole(1, 100), help="How many sets of images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--save", is_flag=True, help="Write the figures into the checkpoint's recipe.json, for the scoreboard.")
 @click.pass_context
@@ -65,13 +66,22 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
     """
     from course_lib.data import load
     from course_lib.metrics import measure, measure_reference, table
+    from course_lib.metrics.features import SAMPLES
     from course_lib.models import makes_images
     from course_lib.training import load_trained, pick_device
-    from course_lib.training.checkpoint import update_card
+    from course_lib.training.checkpoint import probe, update_card
 
+    if n < SAMPLES:
+        raise click.UsageError(
+            f"-n must be at least {SAMPLES}, for fewer images can't be judged on this scale; got {n}"
+        )
     device, trained = pick_device(device), load_trained(checkpoint)
     name, options = trained.recipe.name, _model_options(trained, context.args)
+    if save:
+        probe(trained.folder, remedy="without --save the figures are only shown")
     if makes_images(trained.model):
+        trained.model.to(device)
+        _check_size(trained, n, seeds, **options)
         measured = {"scores": measure(trained, seeds, n, device, **options)}
         click.echo(table({name: measured["scores"]}))
         for reason in measured["scores"]["suspicious"]:
@@ -91,13 +101,35 @@ def scoreboard(checkpoints: tuple[str, ...]) -> None:
     from course_lib.metrics import is_measured, table
     from course_lib.training import load_trained, shipped
 
-    cards = {name: load_trained(name) for name in (*shipped(), *checkpoints)}
-    scores = {name: trained.card["scores"] for name, trained in cards.items() if is_measured(trained.card)}
+    scores, unmeasured = {}, []
+    for name in dict.fromkeys((*shipped(), *checkpoints)):
+        card = load_trained(name).card
+        if is_measured(card):
+            scores[name] = card["scores"]
+        elif "accuracy" not in card:
+            unmeasured.append(name)
     if scores:
         click.echo(table(scores))
-    for name, trained in cards.items():
-        if name not in scores and "accuracy" not in trained.card:
-            click.echo(f"{name} has not been measured yet: course evaluate {name} --save")
+    for name in unmeasured:
+        click.echo(f"{name} has not been measured yet: course evaluate {shlex.quote(name)} --save")
+
+
+def _check_picture(out: Path) -> None:
+    """A ClickException where no picture can be written there, before it is made."""
+    if out.suffix.lower() != ".png":
+        raise click.ClickException(f"--out must name a PNG file; got {out}")
+    if not out.parent.is_dir():
+        raise click.ClickException(f"--out: there is no folder {out.parent}")
+    if out.exists() and not out.is_file():
+        raise click.ClickException(f"--out: {out} is {'a folder' if out.is_dir() else 'no file'}; name a PNG file")
+    new = not out.exists()
+    try:
+        with out.open("ab"):
+            pass
+        if new:
+            out.unlink()
+    except OSError as error:
+        raise click.ClickException(f"--out: {out} can't be written ({error.strerror}): choose another place") from None
 
 
 def _sampler(checkpoint: str, device: str):
@@ -113,18 +145,45 @@ def _sampler(checkpoint: str, device: str):
     return trained
 
 
+def _check_size(trained, n: int, sets: int, wanted: str | None = None, **options: Any) -> None:
+    """A ClickException where so many images need more memory than is free, or more than a day: a first block tells."""
+    import psutil
+    import torch
+
+    from course_lib.models import generate
+    from course_lib.models.generation import block_size
+
+    size = block_size(next(iter(trained.model.state_dict().values()), torch.empty(0)).device)
+    blocks = sets * math.ceil(n / size)
+    if blocks <= 100:
+        return
+    begun = time.perf_counter()
+    block = generate(trained.model, size, cond=_labels(trained, size, wanted), **options)
+    hours = blocks * (time.perf_counter() - begun) / 3600
+    needed, free = 3 * blocks * block.nbytes, psutil.virtual_memory().available  # blocks, one tensor, and a picture
+    ask = f"{n * sets:,} images of {trained.recipe.name} would"
+    if needed > free:
+        sizes = f"about {needed / 2**30:,.1f} GB of memory, and {free / 2**30:,.1f} GB are free"
+        raise click.ClickException(f"{ask} need {sizes}: ask for fewer (-n)")
+    if hours > LONGEST:
+        raise click.ClickException(f"{ask} take about {hours:,.0f} hours here: ask for fewer (-n), or fewer steps")
+
+
 def _model_options(trained, arguments: list[str]) -> dict[str, Any]:
     """`--name value` pairs as options of the model's `sample`, each of its default's type; others are refused by name."""
     from course_lib.models import options_of
 
     taken, options = options_of(trained.model), {}
     names = ", ".join(f"--{name}" for name in taken) or "none"
-    pairs = [part for argument in arguments for part in argument.split("=", 1)]
-    for name, value in itertools.zip_longest(pairs[::2], pairs[1::2]):
+    rest = iter(arguments)
+    for argument in rest:
+        name, joined, value = argument.partition("=")
         key = name.removeprefix("--").replace("-", "_")
         if not name.startswith("--") or key not in taken:
             raise click.UsageError(f"{trained.recipe.name} takes no {name}; its own options are: {names}")
-        if value is None:
+        if key in options:
+            raise click.UsageError(f"{name} is given twice")
+        if not joined and (value := next(rest, None)) is None:
             raise click.UsageError(f"{name} needs a value")
         kind = float if taken[key] is None else type(taken[key])
         try:
@@ -143,7 +202,7 @@ def _labels(trained, n: int, wanted: str | None = None):
 
     if not trained.recipe.labels:
         if wanted is not None:
-            raise click.ClickException(f"{trained.recipe.name} sees no labels, so --label means nothing to it")
+            raise click.ClickException(f"{trained.recipe.name} sees no labels: leave --label out")
         return None
     classes = load(trained.recipe.data).classes
     if wanted is not None and wanted not in classes:

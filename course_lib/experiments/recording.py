@@ -19,7 +19,9 @@ def record(name: str) -> Path:
     if name not in EXPERIMENTS:
         raise ValueError(f"there is no experiment {name!r}; choose one of: {', '.join(EXPERIMENTS)}")
     from course_lib.training import machine  # here, for the names of the experiments should cost nothing
+    from course_lib.training.checkpoint import probe
 
+    probe(RESULTS, remedy="the measurement would be lost, so make room or get permission first")
     values = measurement(name)()
     made = {
         "command": f"course record {name}",
@@ -40,8 +42,13 @@ def measurement(name: str) -> Callable[[], dict[str, Any]]:
 
 
 def results(name: str) -> dict[str, Any]:
-    """What was recorded under this name. Raises ValueError where nothing was, saying how to make it."""
+    """What was recorded under this name. Raises ValueError where nothing was or it can't be read, saying how to make it."""
     path = RESULTS / f"{name}.json"
     if not path.is_file():
         raise ValueError(f"nothing is recorded in data/results/{name}.json; measure it: course record {name}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"data/results/{name}.json is damaged ({error}): put the original back, or measure it again: course record {name}"
+        ) from error

@@ -13,7 +13,7 @@ from course_lib import checks
 from course_lib.data import load
 from course_lib.metrics.costs import IMAGES, cost
 from course_lib.metrics.evaluate import quality
-from course_lib.metrics.features import condition_accuracy
+from course_lib.metrics.features import Features, condition_accuracy
 from course_lib.metrics.suspicion import suspicious
 from course_lib.models import generate
 from course_lib.training import Trained
@@ -38,20 +38,27 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
     model, recipe = trained.model.to(device), trained.recipe
     data = load(recipe.data)
     label = torch.arange(n) % len(data.classes) if recipe.labels else None
-    spent = cost(model, recipe, device, None if label is None else label[:IMAGES], **options)
-    with tqdm(range(seeds), desc="images", unit="set") as numbers:
-        sets = [generate(model, n, seed, label, **options).cpu() for seed in numbers]
-    found = quality(sets, recipe.data)
-    asked = None
-    if label is not None and data.levels:
-        asked = asdict(condition_accuracy(torch.cat(sets), label.repeat(seeds), recipe.data))
+    Features(recipe.data)  # it judges at the end; where there is none for these data, that is said at once
+    with tqdm(total=seeds + 3, desc="costs", unit="part", leave=False) as bar:
+        spent = cost(model, recipe, device, None if label is None else label[:IMAGES], **options)
+        sets = []
+        for seed in range(seeds):
+            _next_part(bar, f"images {seed + 1} of {seeds}")
+            sets.append(generate(model, n, seed, label, progress=True, **options).cpu())
+        _next_part(bar, "quality")
+        found = quality(sets, recipe.data)
+        asked = None
+        if label is not None and data.levels:
+            asked = asdict(condition_accuracy(torch.cat(sets), label.repeat(seeds), recipe.data))
+        _next_part(bar, "bits per dimension")
+        bits = _bits(trained, device)
     return {
         "options": options,
         "images": n,
         "seeds": seeds,
         "quality": asdict(found),
         "suspicious": suspicious(found),
-        "bits_per_dim": _bits(trained, device),
+        "bits_per_dim": bits,
         "condition": asked,
         "cost": asdict(spent),
     }
@@ -59,8 +66,10 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
 
 def is_measured(card: Mapping[str, Any]) -> bool:
     """Whether a checkpoint's card holds all that a row of the scoreboard shows."""
-    scores = card.get("scores")
-    return isinstance(scores, dict) and {"quality", "cost", "bits_per_dim", "condition"} <= scores.keys()
+    try:
+        return bool(table({"": card["scores"]}))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def table(scores: Mapping[str, Mapping[str, Any]]) -> str:
@@ -76,6 +85,11 @@ def table(scores: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for row in rows
     )
+
+
+def _next_part(bar: tqdm, name: str) -> None:
+    bar.update()
+    bar.set_description(name)
 
 
 def _bits(trained: Trained, device: str) -> dict[str, float] | None:

@@ -4,7 +4,7 @@ A run's folder holds numbered checkpoints and a small file `latest` that names t
 
     runs/ddpm-digits/step-001500/  model.safetensors   the averaged weights: all that sampling needs
                                    training.pt         the raw weights and the optimizer: what resuming needs
-                                   recipe.json         the recipe, the step, the metrics, the files' hashes
+                                   recipe.json         the recipe, the step, the metrics, and the hashes of all this
 
 A folder with `model.safetensors` and `recipe.json` alone is a whole model: the shipped ones are such folders.
 """
@@ -13,8 +13,11 @@ import hashlib
 import io
 import json
 import os
+import pickle
+import re
 import shutil
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ from course_lib.paths import shorten
 from course_lib.training.recipes import Recipe
 
 MODEL, TRAINING, CARD, LATEST = "model.safetensors", "training.pt", "recipe.json", "latest"
+MADE = ("recipe", "step", "version", "torch", "device", "bf16", "data", "needs")  # what no measurement changes
+SEAL = "recipe"  # under this name, a hash of all that and of the files' hashes
 
 
 class CheckpointError(Exception):
@@ -40,16 +45,18 @@ def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], trainin
     Raises CheckpointError where it can't be written (a full disk, a folder without permission); the last good one
     stays.
     """
-    final, partial = run / f"step-{step:06d}", run / f".step-{step:06d}.partial"
+    final, partial = run / name_of(step), run / f".{name_of(step)}.partial"
     try:
-        if (final / TRAINING).is_file() and damage_of(final) is None:
+        if damage_of(final, to_resume=True) is None:
             return _point_to(final)
         buffer = io.BytesIO()
         torch.save(training, buffer)
         model = {name: value.detach().cpu().contiguous() for name, value in model.items()}
         contents = {MODEL: save_safetensors(model), TRAINING: buffer.getvalue()}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        contents[CARD] = _as_text({"recipe": recipe.as_json(), "step": step, **card, "sha256": hashes})
+        card = {"recipe": recipe.as_json(), "step": step, **card, "sha256": hashes}
+        hashes[SEAL] = seal_of(card)
+        contents[CARD] = _as_text(card)
         for left_over in run.glob(".step-*.partial"):
             shutil.rmtree(left_over, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -71,41 +78,83 @@ def save(run: Path, step: int, recipe: Recipe, model: dict[str, Tensor], trainin
     return final
 
 
+def probe(folder: Path, size: int = 1, remedy: str = "choose another folder (--out), or make room") -> None:
+    """Write so many bytes into a folder and take them away again, the folder too where it was not there.
+
+    Raises CheckpointError, with the reason and the remedy, where that fails: then a checkpoint would fail too.
+    """
+    path, made = folder / ".probe", []
+    try:
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_synced(path, bytes(size))
+    except OSError as error:
+        raise CheckpointError(
+            f"{size:,} bytes can't be written into {shorten(folder)} ({error.strerror or error}): {remedy}"
+        ) from error
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            for place in made:
+                place.rmdir()
+
+
+def name_of(step: int) -> str:
+    """The name of the folder of a checkpoint."""
+    return f"step-{step:06d}"
+
+
 def numbered(run: Path) -> list[Path]:
     """The run's checkpoints, newest first."""
-    folders = [p for p in run.glob("step-*") if p.is_dir() and p.name.removeprefix("step-").isdigit()]
-    return sorted(folders, key=_step_of, reverse=True)
+    return sorted((p for p in run.glob("step-*") if p.is_dir() and _step_of(p) is not None), key=_step_of, reverse=True)
 
 
 def newest(run: Path, to_resume: bool = False) -> Path | None:
-    """The newest whole checkpoint of a run; None where there is none. A damaged one is passed over with a warning.
+    """The newest whole checkpoint of a run; None where there is none at all.
 
-    to_resume: one without the optimizer's state is passed over too, where another has it.
+    A damaged one is passed over, with a warning that says which one is taken instead. to_resume: the training state
+    counts too. Raises CheckpointError, with what is wrong, where there are checkpoints and none can be taken.
     """
     pointer, folders = run / LATEST, numbered(run)
     if pointer.is_file() and (named := run / pointer.read_text(errors="replace").strip()) in folders:
         folders = [named, *[f for f in folders if f != named]]
-    needs_training = to_resume and any((f / TRAINING).is_file() for f in folders)
+    passed, verdict = [], "can't be resumed" if to_resume else "is damaged"
     for folder in folders:
-        lacking = f"{TRAINING} is missing" if needs_training and not (folder / TRAINING).is_file() else None
-        if (damage := lacking or damage_of(folder)) is None:
+        if (damage := damage_of(folder, to_resume)) is None:
+            if passed:
+                warnings.warn(f"{'; '.join(passed)}: falling back to {folder.name}", stacklevel=2)
             return folder
-        warnings.warn(f"{shorten(folder)} is damaged ({damage}); falling back to the one before it", stacklevel=2)
+        passed.append(f"{shorten(folder)} {verdict} ({damage})")
+    if passed:
+        remedy = "train into another folder (--out), or delete this one"
+        raise CheckpointError(f"{'; '.join(passed)}, and there is no other checkpoint in {shorten(run)}: {remedy}")
     return None
 
 
 def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe."""
+    """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe.
+
+    Where the learning rate does not fall, a run is the beginning of any longer one, and may go on to more steps.
+    """
     card = read_card(folder)
     ours, theirs = recipe.as_json(), recipe_in(card, folder).as_json()
-    if different := [name for name in ours if ours[name] != theirs[name]]:
+    different = [name for name in ours if ours[name] != theirs[name]]
+    if different and not (different == ["steps"] and recipe.fall == "none" and 0 < card["step"] <= recipe.steps):
         changes = "; ".join(f"{name} is {theirs[name]!r} there, {ours[name]!r} here" for name in different)
-        raise CheckpointError(
-            f"{shorten(folder)} belongs to another recipe ({changes}): resume with that recipe, or train into another folder"
-        )
-    if not (folder / TRAINING).is_file():
-        raise CheckpointError(f"{shorten(folder)} holds a finished model but no {TRAINING}: it can't be resumed")
-    training = torch.load(io.BytesIO((folder / TRAINING).read_bytes()), weights_only=True, map_location="cpu")
+        remedy = "resume with that recipe, or train into another folder"
+        if different == ["steps"] and recipe.fall == "cosine":
+            remedy = (
+                "the learning rate falls over all the steps, so another number of them is another training: "
+                f"resume with --steps {theirs['steps']}, or train into another folder (--out)"
+            )
+        raise CheckpointError(f"{shorten(folder)} belongs to another recipe ({changes}): {remedy}")
+    try:
+        content = io.BytesIO((folder / TRAINING).read_bytes())
+        training = torch.load(content, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        why = str(error).partition("\n")[0]
+        raise CheckpointError(f"the training state in {shorten(folder)} can't be read: {why}") from error
     return {**training, "average": read_weights(folder), "step": card["step"]}
 
 
@@ -113,7 +162,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """The weights of a checkpoint by name. Raises CheckpointError where they can't be read."""
     try:
         return load_safetensors((folder / MODEL).read_bytes())
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"the weights in {shorten(folder)} can't be read: {error}") from error
 
 
@@ -126,14 +175,30 @@ def update_card(folder: Path, **values: Any) -> None:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What recipe.json says. Raises CheckpointError where it can't be read."""
+    """What recipe.json says. Raises CheckpointError where it can't be read, or is not what the training wrote."""
+    path = folder / CARD
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{shorten(folder / CARD)} can't be read: {error}") from error
-    if not isinstance(card, dict) or not isinstance(card.get("sha256"), dict):
-        raise CheckpointError(f"{shorten(folder / CARD)} is not what `course train` writes: it has no hashes")
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{shorten(path)} can't be read: {why}") from error
+    hashes = card.get("sha256") if isinstance(card, dict) else None
+    if not isinstance(hashes, dict) or not {MODEL, SEAL} <= hashes.keys():
+        raise CheckpointError(
+            f"{shorten(path)} is not what `course train` writes: it lacks the hashes of the weights and of the recipe"
+        )
+    if hashes[SEAL] != seal_of(card):
+        raise CheckpointError(
+            f"{shorten(path)} was changed after the training wrote it: put the original back, or train the model again"
+        )
     return card
+
+
+def seal_of(card: dict[str, Any]) -> str:
+    """The hash of all in a card that decides what the model is: how it was made, and the hashes of its files."""
+    made = {name: card[name] for name in MADE if name in card}
+    files = {name: value for name, value in card["sha256"].items() if name != SEAL}
+    return hashlib.sha256(json.dumps([made, files], sort_keys=True).encode()).hexdigest()
 
 
 def recipe_in(card: dict[str, Any], folder: Path) -> Recipe:
@@ -141,31 +206,30 @@ def recipe_in(card: dict[str, Any], folder: Path) -> Recipe:
     try:
         return Recipe.from_json(card["recipe"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{shorten(folder / CARD)} holds no recipe of this version: {error}") from error
+        raise CheckpointError(f"{shorten(folder / CARD)} holds no recipe that this version knows: {error}") from error
 
 
-def damage_of(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, or None."""
+def damage_of(folder: Path, to_resume: bool = False) -> str | None:
+    """What is wrong with a checkpoint, or None. to_resume: with its training state too, which sampling does not need."""
     try:
         card = read_card(folder)
-        if not isinstance(card["step"], int):
-            return f"{CARD} says step {card['step']!r}"
-        if folder.name.startswith("step-") and card["step"] != _step_of(folder):
-            return f"{CARD} says step {card['step']}"
-        for name, expected in card["sha256"].items():
-            if name == TRAINING and not (folder / name).exists():
-                continue  # a shipped model is a checkpoint without it
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+        step = card.get("step")
+        if type(step) is not int or _step_of(folder) not in (None, step):
+            return f"{CARD} says step {step!r}"
+        for name in (MODEL, TRAINING) if to_resume else (MODEL,):
+            if not (folder / name).is_file():
+                return f"{name} is missing"
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != card["sha256"].get(name):
                 return f"{name} is not what was written"
-    except KeyError as missing:
-        return f"{CARD} lacks {missing}"
     except (OSError, CheckpointError) as error:
         return str(error)
     return None
 
 
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
+def _step_of(folder: Path) -> int | None:
+    """The number of a checkpoint in a run's folder; None for a folder of another name, as the shipped ones have."""
+    found = re.fullmatch(r"step-(\d+)", folder.name)
+    return int(found[1]) if found else None
 
 
 def _point_to(final: Path) -> Path:

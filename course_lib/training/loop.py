@@ -27,7 +27,7 @@ from course_lib.training.checkpoint import MODEL, CheckpointError
 from course_lib.training.device import accelerator_for, has_bf16, pick_device
 from course_lib.training.progress import Clock, Progress
 from course_lib.training.recipes import Recipe
-from course_lib.training.trained import build, check_needed, fill, needed_by, own_weights
+from course_lib.training.trained import build, check_needed, fill, needed_by, own_weights, size_of_checkpoint, start_in
 
 
 class TrainingDiverged(Exception):
@@ -40,8 +40,9 @@ class Run:
     out: where checkpoints go (None: none are written). device: "auto", "cpu", "cuda" or "mps". resume: go on from the
     newest checkpoint in `out`. data: what to train on (None: what the recipe names). compile: torch.compile, on CUDA.
     every, save_every: steps between two Progress, and between two checkpoints.
-    Raises CheckpointError where `out` holds a run and resume is off, or one of another recipe; ValueError for bad data, and
-    at the first step, before anything has moved, for a loss that can't be trained or a draw without a row for each image.
+    Raises CheckpointError where `out` can't be written, holds a run and resume is off, holds none and resume is on, or one
+    of another recipe; ValueError for bad data, and at the first step, before anything has moved, for a loss that can't be
+    trained or a draw without a row for each image.
     Iterating raises TrainingDiverged for a loss that is not finite, after which the last good checkpoint stands.
     """
 
@@ -58,12 +59,11 @@ class Run:
     ):
         if not isinstance(recipe, Recipe):
             raise ValueError(f"recipe must be a Recipe, as recipe_named(name) gives it; got {checks.shown(recipe)}")
-        if out is not None and (not isinstance(out, str | Path) or not str(out) or Path(out).is_file()):
-            raise ValueError(f"out must be a folder, or None to write nothing; got {checks.shown(out)}")
         checks.whole("every", every, 1)
         checks.whole("save_every", save_every, 1)
-        self.recipe, self.out, self.every, self.save_every = recipe, Path(out) if out else None, every, save_every
-        device, found = pick_device(device), self._found(resume)
+        self.recipe, self.every, self.save_every = recipe, every, save_every
+        device, found = pick_device(device), start_in(out, resume)
+        self.out, self._newest = None if out is None else Path(out), found
         self.needed = needed_by(recipe)
         model = build(recipe, self.needed)
         self.turns = getattr(model, "turns", ("",))  # most models have one objective, without a name
@@ -73,6 +73,9 @@ class Run:
         processes = self.accelerator.num_processes
         if recipe.batch % processes:
             raise ValueError(f"a batch of {recipe.batch} can't be split over {processes} processes")
+        finished = found and found.name == checkpoint.name_of(recipe.steps)
+        if self.out and not finished and self.accelerator.is_main_process:
+            checkpoint.probe(self.out, size_of_checkpoint(model, recipe))
 
         self.data = self._checked(data)
         self.x0, self.label = self.data.x0.to(self.device), self.data.label.to(self.device)
@@ -183,11 +186,15 @@ class Run:
         if self.needed:
             card["needs"] = {role: trained.card["sha256"][MODEL] for role, trained in self.needed.items()}
         averaged, raw = (own_weights(model, self.recipe) for model in (self.averaged, self.raw))
-        return checkpoint.save(self.out, self.step, self.recipe, averaged, {"model": raw, "optimizers": states}, card)
+        training = {"model": raw, "optimizers": states}
+        self._newest = checkpoint.save(self.out, self.step, self.recipe, averaged, training, card)
+        return self._newest
 
     def _resume(self, found: Path) -> None:
-        state = checkpoint.read_training(found, self.recipe)
-        check_needed(checkpoint.read_card(found), self.needed, found)
+        state, card = checkpoint.read_training(found, self.recipe), checkpoint.read_card(found)
+        check_needed(card, self.needed, found)
+        if card.get("data") != self._fingerprint:
+            raise CheckpointError(f"{shorten(found)} was trained on other data: give it the same, or another folder")
         fill(self.raw, self.recipe, state["model"], found)
         fill(self.averaged, self.recipe, state["average"], found)
         self._average.n_averaged.fill_(state["step"])
@@ -229,8 +236,8 @@ class Run:
         return all(bool(v.isfinite().all()) for v in values if v.is_floating_point())
 
     def _diverged(self, what: str) -> TrainingDiverged:
-        kept = checkpoint.newest(self.out) if self.out else None
-        stands = f"the last good checkpoint is {shorten(kept)}" if kept else "no checkpoint was written before"
+        last = self._newest
+        stands = f"the last good checkpoint is {shorten(last)}" if last else "no checkpoint was written before"
         advice = f" Try a lower rate than {self.recipe.rate:g}" if self.recipe.steps else ""
         return TrainingDiverged(f"{what} by step {self.step} of {self.recipe.name}; {stands}.{advice}")
 
@@ -250,15 +257,6 @@ class Run:
     @cached_property
     def _fingerprint(self) -> str:
         return fingerprint(self.data)
-
-    def _found(self, resume: bool) -> Path | None:
-        found = checkpoint.newest(self.out, to_resume=resume) if self.out else None
-        if found and not resume:
-            raise CheckpointError(
-                f"{shorten(self.out)} already holds a run ({found.name}): resume it (--resume), or train into another "
-                "folder (--out)"
-            )
-        return found
 
     @contextmanager
     def _kept_on_interrupt(self, clock: Clock) -> Iterator[None]:
@@ -294,7 +292,8 @@ def train(recipe: Recipe, out: Path | None = None, **options) -> Run:
                 bar.update(progress.step - bar.n)
         except KeyboardInterrupt:
             where = f"; resume it in {shorten(run.out)} (--resume)" if run.out else ""
-            bar.write(f"stopped after step {run.step} of {recipe.steps}: the model is usable{where}")
+            left = f"the model is usable{where}" if run.step else "nothing was trained"
+            bar.write(f"stopped after step {run.step} of {recipe.steps}: {left}")
     return run
 
 

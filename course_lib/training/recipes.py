@@ -2,7 +2,9 @@
 
 import dataclasses
 import difflib
+import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +16,7 @@ class Recipe:
     """data: a name for `data.load`. model and options: a name in MODELS and what it is built from.
 
     labels: whether the model sees them. needs: a role, and the recipe whose trained model plays it; it is loaded and
-    frozen. steps of `batch` images each; 0 steps stand for a model that is fitted at once. `rate` is the peak learning
+    frozen. steps of `batch` images each; 0 steps stand for a model that is fitted in one go. `rate` is the peak learning
     rate, reached after `warmup` steps; its `fall` is that of a cosine down to 0, or none. `betas`, `weight_decay` as in
     AdamW; `clip`: of the gradient's norm. `ema`: the decay of the averaged weights, which are the ones that are used.
     Raises ValueError, naming the field and its range, for a value outside it.
@@ -41,17 +43,21 @@ class Recipe:
         if self.fall not in ("cosine", "none"):
             raise ValueError(f"the rate's fall must be 'cosine' or 'none'; got {self.fall!r}")
         for name, holds, range_ in (
-            ("name", isinstance(self.name, str) and self.name, "a word"),
-            ("steps", _whole(self.steps) and self.steps >= 0, "a whole number, 0 or more"),
-            ("batch", _whole(self.batch) and self.batch >= 1, "a whole number, 1 or more"),
-            ("warmup", _whole(self.warmup) and self.warmup >= 0, "a whole number, 0 or more"),
-            ("seed", _whole(self.seed) and 0 <= self.seed < 2**63, "a whole number in 0 … 2^63 - 1"),
+            ("name", _word(self.name), "a word of letters, digits, - and _, for a folder is named after it"),
+            ("data", isinstance(self.data, str), "a name"),
+            ("model", isinstance(self.model, str), "a name"),
+            ("options", _in_json(self.options), "names and values that JSON can hold"),
+            ("needs", _in_json(self.needs) and all(map(_word, self.needs.values())), "roles, and names of recipes"),
+            ("steps", _whole(self.steps, 0), "a whole number in 0 … 2^63 - 1"),
+            ("batch", _whole(self.batch, 1), "a whole number in 1 … 2^63 - 1"),
+            ("warmup", _whole(self.warmup, 0), "a whole number in 0 … 2^63 - 1"),
+            ("seed", _whole(self.seed, 0), "a whole number in 0 … 2^63 - 1"),
             ("labels", isinstance(self.labels, bool), "True or False"),
             ("rate", _in(self.rate, 0, math.inf), "a positive number"),
             ("clip", _in(self.clip, 0, math.inf), "a positive number"),
             ("weight_decay", self.weight_decay == 0 or _in(self.weight_decay, 0, math.inf), "0 or a positive number"),
             ("ema", self.ema == 0 or _in(self.ema, 0, 1), "a number in [0, 1)"),
-            ("betas", len(self.betas) == 2 and all(b == 0 or _in(b, 0, 1) for b in self.betas), "two in [0, 1)"),
+            ("betas", _are_betas(self.betas), "two in [0, 1)"),
         ):
             if not holds:
                 raise ValueError(f"a recipe's {name} must be {range_}; got {getattr(self, name)!r}")
@@ -65,20 +71,38 @@ class Recipe:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Recipe":
         """Raises ValueError, naming the fields, where some are unknown or missing."""
+        if not isinstance(values, dict):
+            raise ValueError(f"a recipe's fields must have names; got {values!r}")
         known = {f.name for f in dataclasses.fields(cls)}
         required = {"name", "data", "model"}
         if wrong := (set(values) ^ known) & (set(values) - known | required - set(values)):
-            raise ValueError(f"this is no recipe of this version: unknown or missing fields {sorted(wrong)}")
+            raise ValueError(f"unknown or missing fields {sorted(wrong)}")
         return cls(**values)
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
+
+
+def _word(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None
 
 
 def _in(value: Any, low: float, high: float) -> bool:
     """Whether it is a number strictly between the two."""
-    return isinstance(value, int | float) and low < value < high
+    return isinstance(value, int | float) and not isinstance(value, bool) and low < value < min(high, 1e300)
+
+
+def _are_betas(values: Any) -> bool:
+    return isinstance(values, tuple | list) and len(values) == 2 and all(b == 0 or _in(b, 0, 1) for b in values)
+
+
+def _in_json(values: Any) -> bool:
+    """Whether it is a dictionary that JSON gives back as it is, but for tuples, which become lists."""
+    try:
+        return isinstance(values, dict) and json.loads(json.dumps(values)) == _jsonable(values)
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def _jsonable(value: Any) -> Any:
@@ -131,6 +155,6 @@ def recipe_named(name: str) -> Recipe:
         return RECIPES[name]
     close = difflib.get_close_matches(name, RECIPES, n=2)
     raise ValueError(
-        f"there is no recipe {name!r}; " + (f"did you mean {' or '.join(close)}? The" if close else "the")
-        + f" recipes are: {', '.join(RECIPES)}"
+        f"there is no recipe {name!r}" + (f" (did you mean {' or '.join(close)}?)" if close else "")
+        + f"; the recipes are: {', '.join(RECIPES)}"
     )  # fmt: skip

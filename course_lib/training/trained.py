@@ -37,7 +37,7 @@ def build(recipe: Recipe, needed: dict[str, Trained] | None = None) -> nn.Module
         given = recipe.options | {role: trained.model for role, trained in needed.items()}
         try:
             model = make(**given)
-        except TypeError as error:
+        except (TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
             raise ValueError(
                 f"{recipe.name}: {recipe.model!r} can't be built of its options and needs: {error}"
             ) from error
@@ -62,6 +62,11 @@ def own_weights(model: nn.Module, recipe: Recipe) -> dict[str, Tensor]:
             own[name] = values
             seen.add(place)
     return own
+
+
+def size_of_checkpoint(model: nn.Module, recipe: Recipe) -> int:
+    """Bytes: of the averaged weights, the raw ones, and the optimizer's two averages of each gradient."""
+    return (4 if recipe.steps else 2) * sum(value.nbytes for value in own_weights(model, recipe).values())
 
 
 def fill(model: nn.Module, recipe: Recipe, weights: dict[str, Tensor], folder: Path) -> None:
@@ -95,8 +100,9 @@ def load_trained(where: str | Path) -> Trained:
 
 def check_needed(card: dict[str, Any], needed: dict[str, Trained], folder: Path) -> None:
     """Raises CheckpointError where a model stands on another one than the one that it was trained with."""
+    stated = card.get("needs")
     for role, trained in needed.items():
-        if card.get("needs", {}).get(role) != trained.card["sha256"][MODEL]:
+        if not isinstance(stated, dict) or stated.get(role) != trained.card["sha256"][MODEL]:
             raise CheckpointError(
                 f"{shorten(folder)} was trained with another {role} than the one in {shorten(trained.folder)}: "
                 "train it again with this one, or put the other one back"
@@ -111,12 +117,44 @@ def finished(name: str) -> Trained:
     if not folder.is_dir():
         raise ValueError(f"{name} has not been trained here; train it first: course train {name}")
     trained = load_trained(folder)
-    if trained.step < recipe.steps or trained.recipe != recipe:
+    if trained.recipe != recipe:
         raise ValueError(
-            f"{shorten(folder)} holds {name} with {trained.step} steps, seed {trained.recipe.seed}, and not the finished "
-            f"recipe: go on with `course train {name} --resume`, or train it anew in an empty folder"
+            f"{shorten(folder)} holds {name} of another recipe ({trained.recipe.steps} steps, seed {trained.recipe.seed}): "
+            f"move it away, and train the usual one: course train {name}"
+        )
+    if trained.step < recipe.steps:
+        raise ValueError(
+            f"{shorten(folder)} holds {name} after {trained.step} of {recipe.steps} steps: finish it: "
+            f"course train {name} --resume"
         )
     return trained
+
+
+def start_in(out: str | Path | None, resume: bool) -> Path | None:
+    """The checkpoint from which a training into this folder goes on; None where it begins.
+
+    Raises CheckpointError, with what to do, for a folder that is none, is a model itself or lies among the shipped ones;
+    where it holds a run and that is not to be resumed; and where there is nothing to resume.
+    """
+    if out is None and not resume:
+        return None
+    if not isinstance(out, str | Path) or not str(out):
+        raise CheckpointError(f"out must name the folder of a run; got {out!r}")
+    out, where = Path(out), shorten(out)
+    if out.exists() and not out.is_dir():
+        raise CheckpointError(f"{where} is a file: name a folder for the checkpoints (--out)")
+    if out.resolve().is_relative_to(CHECKPOINTS.resolve()):
+        raise CheckpointError(f"{where} lies among the models that ship with the course: choose another folder (--out)")
+    if (out / CARD).exists():
+        raise CheckpointError(f"{where} is a checkpoint itself: name the folder of the run, or a new one (--out)")
+    present = checkpoint.numbered(out)
+    if resume and not present:
+        raise CheckpointError(f"there is nothing to resume in {where}: start without --resume, or name the run (--out)")
+    if present and not resume:
+        raise CheckpointError(
+            f"{where} already holds a run ({present[0].name}): resume it (--resume), or train into another folder (--out)"
+        )
+    return checkpoint.newest(out, to_resume=True)
 
 
 def default_folder(recipe: Recipe) -> Path:
@@ -131,10 +169,11 @@ def shipped() -> list[str]:
 
 def _find(where: str | Path) -> Path:
     """The folder of one whole checkpoint."""
-    folder = next((at for at in (Path(where), CHECKPOINTS / where, RUNS / where) if at.exists()), Path(where))
-    if folder.is_dir() and not (folder / CARD).is_file():
-        folder = checkpoint.newest(folder) or folder
-    if (folder / CARD).is_file():
+    places = (Path(where), CHECKPOINTS / where, RUNS / where) if str(where) else ()
+    folder = next((place for place in places if place.exists()), None)
+    if folder and not (folder / CARD).is_file():
+        folder = checkpoint.newest(folder)
+    if folder:
         if damage := checkpoint.damage_of(folder):
             raise CheckpointError(f"{shorten(folder)} is damaged: {damage}")
         return folder

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from course_lib import cli, metrics, training
+from course_lib.commands import images
 from course_lib.experiments import recording
 from course_lib.paths import CHECKPOINTS
 from course_lib.training import trained
@@ -23,7 +24,7 @@ def test_as_a_program_an_error_is_one_line_without_a_traceback():
         [sys.executable, "-m", "course_lib.cli", "train", "ddpm-digit"], capture_output=True, text=True, check=False
     )
     assert ran.returncode == 1 and ran.stdout == ""
-    assert ran.stderr.startswith("course: there is no recipe 'ddpm-digit'; did you mean ddpm-digits")
+    assert ran.stderr.startswith("course: there is no recipe 'ddpm-digit' (did you mean ddpm-digits")
     assert ran.stderr.count("\n") == 1
 
 
@@ -41,8 +42,8 @@ def test_help_reads_well(course, command):
     [
         (["nonsense"], "No such command 'nonsense'"),
         (["train"], "Missing argument 'RECIPE'"),
-        (["train", "ddpm-digits", "--steps", "0"], "0 is not in the range x>=1"),
-        (["train", "ddpm-digits", "--steps", "ten"], "'ten' is not a valid integer"),
+        (["train", "ddpm-digits", "--steps", "0"], "0 is not in the range 1<=x<=1000000000"),
+        (["train", "ddpm-digits", "--steps", "ten"], "'ten' is not a valid whole number"),
         (["train", "ddpm-digits", "--device", "tpu", "--out", "run"], "there is no device 'tpu'; choose auto, cpu"),
         (["train", "ddpm-digits", "--device", "cpu", "--compile", "--out", "run"], "compile is for CUDA"),
         (["sample", "nowhere"], "there is no checkpoint at 'nowhere'"),
@@ -70,7 +71,7 @@ def test_help_reads_well(course, command):
         (["sample", "ddpm-digits", "--out", "grid.jpg"], "--out must name a PNG file"),
         (["sample", "ddpm-digits", "--out", "no/such/grid.png"], "there is no folder no/such"),
         (["sample", "features-digits"], "it makes no images"),
-        (["evaluate", "ddpm-digits", "-n", "100"], "x>=500"),
+        (["evaluate", "ddpm-digits", "-n", "100"], "-n must be at least 500, for fewer images can't be judged"),
         (["notebooks", "77"], "there is no lesson 77"),
         (["record"], "Missing argument 'NAME'"),
         (["record", "nonsense"], "'nonsense' is not one of 'ablations-digits', 'bound-digits'"),
@@ -114,7 +115,7 @@ def test_train_writes_a_checkpoint_that_sample_and_evaluate_take(course, tmp_pat
     assert code == 1 and "already holds a run" in err and "--resume" in err
     assert course("train", "ddpm-digits", "--steps", 2, "--out", "run", "--resume")[0] == 0
     code, _, err = course("train", "ddpm-digits", "--steps", 3, "--out", "run", "--resume")
-    assert code == 1 and "steps is 2 there, 3 here" in err
+    assert code == 1 and "steps is 2 there, 3 here" in err and "resume with --steps 2" in err
 
     code, out, _ = course("evaluate", "run", "-n", 500, "--seeds", 2, "--steps", 2, "--save")
     card = json.loads((tmp_path / "run" / "step-000002" / "recipe.json").read_text())
@@ -235,5 +236,5 @@ def test_a_model_without_scores_is_named_by_the_scoreboard_with_the_command(cour
 
 def test_a_label_is_the_class_of_that_name_and_without_one_all_classes_come_by_turns():
     conditional = SimpleNamespace(recipe=SimpleNamespace(name="any", data="digits", labels=True))
-    assert cli._labels(conditional, 4, "7").tolist() == [7] * 4
-    assert cli._labels(conditional, 12).tolist() == [*range(10), 0, 1]
+    assert images._labels(conditional, 4, "7").tolist() == [7] * 4
+    assert images._labels(conditional, 12).tolist() == [*range(10), 0, 1]

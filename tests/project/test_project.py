@@ -153,6 +153,8 @@ LAYERS = [
     {"metrics"},
     {"experiments"},
     {"show", "exercises", "doctor", "notebooks", "launch"},
+    {"workbook"},
+    {"commands"},
     {"cli"},
 ]
 

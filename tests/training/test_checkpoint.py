@@ -74,8 +74,10 @@ def test_a_checkpoint_says_what_it_is_and_the_hash_of_each_file(whole):
     assert names_in(folder) == ["model.safetensors", "recipe.json", "training.pt"]
     card = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     assert Recipe.from_json(card["recipe"]) == TINY and card["step"] == 8 and card["device"] == "cpu"
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in card["sha256"]}
-    assert hashes == card["sha256"] and set(hashes) == {"model.safetensors", "training.pt"}
+    hashes = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.safetensors", "training.pt")
+    }
+    assert {**hashes, "recipe": checkpoint.seal_of(card)} == card["sha256"]
 
 
 def test_saving_the_same_step_again_touches_no_file(run_folder):
@@ -114,7 +116,8 @@ data = Split(images, torch.zeros(32, dtype=torch.long))
 
 
 def start(out):
-    return Run(recipe, out, device="cpu", data=data, every=1, save_every=save_every, resume=True)
+    resume = bool(checkpoint.numbered(out))
+    return Run(recipe, out, device="cpu", data=data, every=1, save_every=save_every, resume=resume)
 
 
 def kill():
@@ -171,6 +174,8 @@ class FileOperations:
 
     def watched(self, name, honest):
         def operation(target, *args, **kwargs):
+            if not self.saves:  # it tries whether the folder can be written
+                return honest(target, *args, **kwargs)
             self.saves[-1].append(name)
             if len(self.saves) == self.save and len(self.saves[-1]) == self.k:
                 os.write(self.writer, json.dumps(name).encode())
@@ -332,7 +337,7 @@ DAMAGES = {
 @pytest.mark.parametrize(("name", "damage"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_it(whole, run_folder, name, damage):
     damage(run_folder / "step-000008" / name)
-    with pytest.warns(UserWarning, match="step-000008 is damaged .*falling back to the one before it"):
+    with pytest.warns(UserWarning, match="step-000008 can't be resumed .*: falling back to step-000006"):
         run = tiny_run(run_folder, resume=True)
     assert run.step == 6
     finish(run)
@@ -352,21 +357,23 @@ def test_whole_checkpoints_raise_no_warning(whole):
         assert newest(whole).name == "step-000008"
 
 
-def test_where_both_are_damaged_the_run_begins_again_and_what_it_saves_stays(whole, run_folder):
+@pytest.mark.parametrize("resume", [True, False])
+def test_where_all_are_damaged_nothing_is_trained_over_them(run_folder, resume):
+    for folder in numbered(run_folder):
+        truncate(folder / "training.pt")
+    before = [files_of(folder) for folder in numbered(run_folder)]
+    message = "no other checkpoint in .*: train into another folder" if resume else "already holds a run"
+    with pytest.raises(CheckpointError, match=message):
+        tiny_run(run_folder, resume=resume)
+    assert [files_of(folder) for folder in numbered(run_folder)] == before
+    assert load_trained(run_folder).step == 8
+
+
+def test_where_no_weights_are_whole_it_is_said_what_is_wrong_with_each(run_folder):
     for folder in numbered(run_folder):
         truncate(folder / "model.safetensors")
-    with pytest.warns(UserWarning, match="is damaged"):
-        run = tiny_run(run_folder, resume=True)
-    assert run.step == 0
-    for progress in run:
-        if progress.step == 4:
-            break
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        resumed = tiny_run(run_folder, resume=True)
-    assert resumed.step == 4
-    finish(resumed)
-    assert files_of(run_folder / "step-000008") == files_of(whole / "step-000008")
+    with pytest.raises(CheckpointError, match=r"step-000008 is damaged \(model.*step-000006 is damaged \(model"):
+        load_trained(run_folder)
 
 
 def test_a_save_never_deletes_what_it_has_just_written(tmp_path):
