@@ -16,6 +16,7 @@ from course_lib.metrics import (
     quality,
     suspicious,
 )
+from course_lib.metrics.features import classify
 from course_lib.models import generate
 from course_lib.training import CheckpointError, load_trained
 
@@ -113,6 +114,7 @@ def test_what_evaluate_stores_with_the_feature_network_is_measured_between_train
 def test_features_come_in_batches_of_images_kept_inside_the_range():
     features, x0 = Features("digits"), load("digits").train.x0
     assert torch.equal(features(3 * x0), features((3 * x0).clamp(-1, 1)))
+    assert torch.equal(classify(features.trained, 3 * x0), classify(features.trained, (3 * x0).clamp(-1, 1)))
     torch.testing.assert_close(features(x0)[1000:], features(x0[1000:]))
     assert not features(x0).requires_grad
 

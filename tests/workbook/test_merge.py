@@ -72,6 +72,19 @@ def test_a_stub_with_other_arguments_stands_above_the_answer():
     assert any("06.1 is asked in another way" in line for line in merged.news)
 
 
+def test_an_answer_is_known_by_its_exercise_where_an_editor_gave_its_cell_another_id():
+    now = edited(BASE, 2, texts([stub("06.1", "noise", "x, t, beta")])[0])
+    mine = edited(BASE, 2, ANSWER)
+    mine[2] = mine[2] | {"id": "another"}
+    assert texts(merge(BASE, now, mine).cells)[2:4] == [texts(now)[2], ANSWER]
+
+
+def test_his_sentences_keep_their_numbers():
+    now = lesson(OPENING, IMPORTS, stub("06.1", "mean"), stub("06.2", "noise"), stub("06.3", "signal"), END)["cells"]
+    note = markdown('In check("06.1", noise) I forgot a root.') | {"id": "mine"}
+    assert note["source"] in texts(merge(BASE, now, [*BASE[:3], note, *BASE[3:]]).cells)
+
+
 def test_where_both_changed_a_cell_the_courses_stands_above_his():
     merged = merge(BASE, edited(BASE, 1, "import torch, math"), edited(BASE, 1, "import torch as T"))
     assert texts(merged.cells)[1:3] == ["import torch, math", "import torch as T"]
