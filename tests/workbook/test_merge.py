@@ -90,6 +90,18 @@ def test_where_both_changed_a_cell_the_courses_stands_above_his():
     assert texts(merged.cells)[1:3] == ["import torch, math", "import torch as T"]
 
 
+def test_a_changed_cell_is_the_one_that_is_most_like_it():
+    old, less, more = "a b c d e f g h", "a b c d e f x y", "a b c d e f g y"
+    before, now = (lesson(OPENING, *map(markdown, cells))["cells"] for cells in ([old], [less, more]))
+    merged = merge(before, now, edited(before, 1, old + " mine"))
+    assert texts(merged.cells)[1:] == [less, more, old + " mine"]
+
+
+def test_a_stub_that_only_gets_a_helper_asks_the_same():
+    now = edited(BASE, 2, texts([FIRST])[0] + "\n\ndef helper(x):\n    return x")
+    assert texts(merge(BASE, now, edited(BASE, 2, ANSWER)).cells) == texts(edited(now, 2, ANSWER))
+
+
 def test_where_both_changed_a_cell_alike_it_stands_once():
     now = edited(BASE, 1, "import math")
     assert texts(merge(BASE, now, now).cells) == texts(now)
@@ -143,3 +155,4 @@ def test_the_version_of_a_lesson_is_that_of_its_sources_alone():
     cells = lesson(OPENING, code("1 + 1", "2"))["cells"]
     assert version_of(cells) == version_of([OPENING, code("1 + 1") | {"source": ["1 ", "+ 1"]}])
     assert version_of(cells) != version_of([OPENING, code("1 + 2")])
+    assert version_of([code("a")]) != version_of([markdown("a")])
