@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy.stats import norm
 
 from course_lib.agree import agree, agree_mean
 
@@ -49,6 +50,18 @@ def test_false_alarms_are_as_rare_as_promised():
         except AssertionError:
             alarms += 1
     assert alarms <= 1
+
+
+@pytest.mark.parametrize("entries", [1, 500])
+def test_a_mean_may_be_off_by_what_chance_exceeds_once_in_10_000_runs_of_all_entries(entries):
+    x = torch.ones(1_000, entries, dtype=torch.float64)
+    x[::2] = -1
+    limit = norm.isf(1e-4 / 2 / entries)
+    error = x[:, 0].std() / 1_000**0.5
+    agree_mean("just within", x + (limit - 0.01) * error, 0.0)
+    x[:, -1] += (limit + 0.01) * error
+    with pytest.raises(AssertionError, match="standard errors apart"):
+        agree_mean("just beyond", x, 0.0)
 
 
 def test_samples_without_any_spread_must_be_exact():

@@ -1,6 +1,6 @@
 """The student's own copies of the lessons: made, brought up to date, started anew, and how far he is in them."""
 
 from course_lib.workbook.folder import reset, update
-from course_lib.workbook.progress import MARKS, progress
+from course_lib.workbook.standings import MARKS, progress
 
 __all__ = ["MARKS", "progress", "reset", "update"]

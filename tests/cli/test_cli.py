@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from course_lib import cli, metrics, training
-from course_lib.commands import images
+from course_lib.commands import generating
 from course_lib.experiments import recording
 from course_lib.paths import CHECKPOINTS
 from course_lib.training import trained
@@ -236,5 +236,5 @@ def test_a_model_without_scores_is_named_by_the_scoreboard_with_the_command(cour
 
 def test_a_label_is_the_class_of_that_name_and_without_one_all_classes_come_by_turns():
     conditional = SimpleNamespace(recipe=SimpleNamespace(name="any", data="digits", labels=True))
-    assert images._labels(conditional, 4, "7").tolist() == [7] * 4
-    assert images._labels(conditional, 12).tolist() == [*range(10), 0, 1]
+    assert generating._labels(conditional, 4, "7").tolist() == [7] * 4
+    assert generating._labels(conditional, 12).tolist() == [*range(10), 0, 1]

@@ -10,7 +10,6 @@ import small_models
 import torch
 
 from course_lib import metrics, models
-from course_lib.commands import images
 from course_lib.experiments import recording
 from course_lib.training import Run, checkpoint
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.interpolate import PchipInterpolator
 
 from course_lib.diffusion import NoiseSchedule
 
@@ -91,6 +92,30 @@ def test_the_rates_are_what_autograd_finds_on_both_sides_of_every_whole_time(nam
     for function, found in zip((schedule.signal, schedule.noise), schedule.rates(t), strict=True):
         (slope,) = torch.autograd.grad(function(t).sum(), t)
         torch.testing.assert_close(found, slope, rtol=1e-6, atol=1e-12)
+
+
+def log_alpha_bar(schedule, t):
+    return 2 * schedule.signal(torch.as_tensor(t, dtype=torch.float64)).log()
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_between_whole_times_log_alpha_bar_is_the_monotone_cubic_of_fritsch_and_butland(name):
+    """SciPy's, which takes other slopes at the two ends only."""
+    schedule = SCHEDULES[name]
+    whole = torch.arange(schedule.T + 1)
+    t = torch.arange(1, schedule.T - 1).double()[:, None] + torch.tensor([0.2, 0.5, 0.7]).double()
+    expected = PchipInterpolator(whole, log_alpha_bar(schedule, whole))(t)
+    torch.testing.assert_close(log_alpha_bar(schedule, t), torch.from_numpy(expected), rtol=0, atol=1e-11)
+
+
+def test_at_both_ends_log_alpha_bar_is_no_longer_bent():
+    schedule = SCHEDULES["linear"]
+    step = torch.arange(4).double() / 3
+    second = 9 * torch.tensor([2.0, -5.0, 4.0, -1.0]).double()  # the second derivative of a cubic, exactly
+    for t in (step, schedule.T - step):
+        assert abs(second @ log_alpha_bar(schedule, t)) < 1e-8
+    middle = second @ log_alpha_bar(schedule, 500 + step)
+    assert abs(middle) > 1e-5, "elsewhere it is"
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -213,6 +238,7 @@ def test_a_path_of_times_falls_from_T_to_0(steps):
     times = NoiseSchedule.linear().times(steps)
     assert len(times) == steps + 1 and (times[0], times[-1]) == (1000, 0)
     assert all(a > b for a, b in zip(times, times[1:], strict=False))
+    assert all(abs(t - 1000 * (1 - i / steps)) <= 0.5 for i, t in enumerate(times)), "the nearest to even steps"
 
 
 @pytest.mark.parametrize("steps", [0, 1001, -3])

@@ -42,6 +42,15 @@ class TestCopies:
         for n in (100, 500, 2000):
             assert nearness(torch.rand(7), torch.rand(n)).expected == pytest.approx(0.01, rel=0.02)
 
+    def test_for_one_image_the_chance_to_be_near_is_the_expected_share(self):
+        unseen = torch.arange(1.0, 501)
+        one = nearness(torch.zeros(1), unseen)
+        assert one.p == pytest.approx(one.expected) and one.expected == 5 / 501
+
+    def test_each_side_has_its_own_median(self):
+        found = nearness(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([30.0, 20.0, 10.0]))
+        assert (found.median, found.median_expected) == (2, 20)
+
     def test_the_nearest_distance_in_small_parts_is_that_of_all_pairs(self, monkeypatch):
         x0, training = normal(60, 3), normal(50, 3, 1)
         whole = (x0[:, None] - training).square().mean(2).sqrt().amin(1)

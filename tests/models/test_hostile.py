@@ -64,6 +64,13 @@ def test_a_model_that_lacks_what_its_recipe_needs_is_named_with_what_it_lacks(mo
         Run(Recipe("b", "moons", "bare", options={"width": 3}), device="cpu")
 
 
+def test_a_turn_without_its_part_is_named(monkeypatch):
+    monkeypatch.setattr(Labelled, "turns", ("net", "critic"), raising=False)
+    monkeypatch.setitem(MODELS, "fine", Labelled)
+    with pytest.raises(ValueError, match="the model 'fine' lacks critic"):
+        Run(FINE, device="cpu")
+
+
 def test_a_run_refuses_periods_below_one(monkeypatch):
     monkeypatch.setitem(MODELS, "fine", Labelled)
     for bad in ({"every": 0}, {"save_every": -1}):

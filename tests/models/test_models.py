@@ -9,12 +9,24 @@ from types import SimpleNamespace
 import pytest
 import small_models
 import torch
+from torch.nn import functional as F
 
 from course_lib.data import load
-from course_lib.diffusion import SAMPLERS, Clipped, Guided, bound, fixed_variance, last
+from course_lib.diffusion import (
+    SAMPLERS,
+    TARGETS,
+    Clipped,
+    Guided,
+    NoiseSchedule,
+    bound,
+    bound_weight,
+    fixed_variance,
+    last,
+)
 from course_lib.metrics import cost, count_calls, table
 from course_lib.models import MODELS, Classifier, generate, makes_images, options_of, parts_of, unet_denoiser
 from course_lib.models.generation import FIRST_BLOCKS, blocks
+from course_lib.nets import ABLATIONS, UNet
 from course_lib.training import RECIPES, build, load_trained, recipe_named
 
 
@@ -219,6 +231,8 @@ def test_a_classifier_sees_images_turned_by_12_degrees_scaled_and_shifted_by_a_t
     for values, low, high in ((angle, -12, 12), (scale, 0.9, 1.1), (shift, -0.2, 0.2)):
         margin = 0.01 * (high - low)
         assert low - 1e-6 <= values.min() < low + margin and high - margin < values.max() <= high + 1e-6
+    together = torch.corrcoef(torch.stack([angle, scale, *shift.double().T]))
+    assert (together - torch.eye(4)).abs().max() < 4.5 / 4000**0.5, "each is drawn on its own"
 
 
 def test_each_column_of_the_scoreboard_shows_its_own_measure():
@@ -254,3 +268,36 @@ def test_a_step_is_timed_without_the_first_in_which_the_machine_gets_ready(monke
     monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     found = cost(digits, recipe_named("ddpm-digits"), steps=1)
     assert found.seconds_per_step == 0.5 and len(steps) == 1 + costs.STEPS
+
+
+SMALL = {"channels": 1, "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_denoiser_has_the_schedule_the_target_and_the_weight_that_its_options_name(schedule, target):
+    process = getattr(NoiseSchedule, schedule)(30)
+    simple, weighted = (unet_denoiser(schedule, target, 30, weight, **SMALL) for weight in ("simple", "bound"))
+    for model in (simple, weighted):
+        assert torch.equal(model.schedule.alpha_bar, process.alpha_bar) and model.target is TARGETS[target]
+        assert model.shape == (1, 8, 8) and type(model.net) is UNet
+    assert simple.weight is None
+    torch.testing.assert_close(weighted.weight.double(), bound_weight(process, TARGETS[target]).double())
+
+
+@pytest.mark.parametrize("part", ABLATIONS)
+def test_a_denoiser_can_lack_a_part(part):
+    net, whole = (unet_denoiser(without=without, **SMALL).net for without in (part, None))
+    assert str(net) != str(whole) or sum(map(torch.numel, net.parameters())) != sum(
+        map(torch.numel, whole.parameters())
+    )
+
+
+def test_a_classifier_learns_from_the_warped_image_whose_edge_goes_on_outside():
+    model, label = Classifier(1, 8).eval(), torch.arange(4)
+    x0 = 2 * torch.rand(4, 1, 8, 8, generator=g(0)) - 1
+    mirror = torch.tensor([[-1.0, 0, 0], [0, 1, 0]]).expand(4, 2, 3)
+    torch.testing.assert_close(model(x0, label, warp=mirror), F.cross_entropy(model.logits(x0.flip(3)), label))
+    aside = torch.tensor([[1.0, 0, 0.75], [0, 1, 0]]).expand(4, 2, 3)  # by three pixels
+    seen = torch.cat([x0[..., 3:], x0[..., 7:].expand(4, 1, 8, 3)], dim=3)
+    torch.testing.assert_close(model(x0, label, warp=aside), F.cross_entropy(model.logits(seen), label))

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from small_models import GAN, GAUSSIAN, LATENTS, PLANE, TIED, VAE
 
-from course_lib.data import Split, load
+from course_lib.data import Split, fingerprint, load
 from course_lib.models import generate
 from course_lib.training import (
     CheckpointError,
@@ -167,6 +167,22 @@ def test_the_turns_follow_each_other_in_their_order_and_each_steps_once():
             for ours, theirs in zip(model.parameters(), run.raw.parameters(), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
     assert len(draws) == 3 and len(x0) == 6
+
+
+@pytest.mark.parametrize("turn", small_models.SmallGAN.turns)
+def test_the_gradient_of_a_turns_own_part_alone_is_clipped(turn):
+    """The generator's turn leaves a gradient on the critic too, which must not count."""
+    run = cpu_run(dataclasses.replace(GAN, clip=1e-3))
+    optimizer, lengths = run.optimizers[turn].optimizer, []
+    step, own = optimizer.step, list(getattr(run.raw, turn).parameters())
+
+    def watched(*args, **options):
+        lengths.append(torch.stack([p.grad.norm() for p in own]).norm().item())
+        return step(*args, **options)
+
+    optimizer.step = watched
+    run._train_step()
+    assert lengths == pytest.approx([1e-3], rel=1e-3)
 
 
 def test_without_a_fall_the_rate_stays_after_the_warm_up():
@@ -342,6 +358,20 @@ def test_what_a_model_draws_for_itself_as_dropout_does_is_new_at_each_step_and_t
     assert len(set(drawn())) == 4 and drawn() == drawn()
 
 
+def test_each_step_each_process_and_each_seed_has_dropout_of_its_own_apart_from_what_is_drawn():
+    seeds = []
+    for seed in (0, 1):
+        run = cpu_run(dataclasses.replace(TIED, seed=seed))
+        for _ in range(2):
+            run._train_step()
+            seeds.append(run.generator.initial_seed())
+            for rank in (0, 1):
+                with run._seeded_dropout(rank):
+                    seeds.append(torch.initial_seed())
+            run.step += 1
+    assert len(set(seeds)) == 12
+
+
 def test_labels_belong_to_their_images():
     digits, run, seen = load("digits").train, cpu_run(LATENTS), []
     forward = run.raw.forward
@@ -363,6 +393,13 @@ def test_a_gradient_longer_than_the_clip_is_shortened_to_it():
     run.optimizers[""].optimizer.step = watched
     run._train_step()
     assert lengths == pytest.approx([1e-3], rel=1e-3)
+
+
+def test_a_card_says_by_a_fingerprint_which_images_were_seen(tmp_path):
+    few = load("digits").train[:9]
+    run = cpu_run(dataclasses.replace(VAE, steps=1), tmp_path, data=few)
+    list(run)
+    assert load_trained(tmp_path).card["data"] == fingerprint(few) != fingerprint(load("digits").train)
 
 
 def test_a_row_of_tokens_is_a_label_too():

@@ -9,7 +9,7 @@ from torch import nn
 
 from course_lib.data import Split, load
 from course_lib.models import MODELS
-from course_lib.training import Recipe, Run
+from course_lib.training import CheckpointError, Recipe, Run
 
 LINE = Recipe(name="line", data="digits", model="line", steps=3, batch=8)
 DIGITS = load("digits")

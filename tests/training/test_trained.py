@@ -53,3 +53,11 @@ def test_a_short_run_of_the_recipe_is_no_finished_one(runs, monkeypatch):
     list(Run(short, runs / "tiny", device="cpu", data=IMAGES))
     with pytest.raises(ValueError, match=r"holds tiny of another recipe \(1 steps, seed 0\): move it away"):
         finished("tiny")
+
+
+def test_a_finished_run_of_another_recipe_is_not_taken_for_it(runs, monkeypatch):
+    """`course train tiny --seed 1` has all its steps."""
+    monkeypatch.setattr(trained, "recipe_named", {"tiny": TINY}.get)
+    list(Run(Recipe.from_json(TINY.as_json() | {"seed": 1}), runs / "tiny", device="cpu", data=IMAGES))
+    with pytest.raises(ValueError, match="holds tiny with 2 steps, seed 1, and not the finished recipe"):
+        finished("tiny")

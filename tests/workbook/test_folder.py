@@ -137,6 +137,36 @@ def test_nothing_is_lost_where_the_disk_is_full(course, my, monkeypatch):
     assert '"mine"' in texts(load(copy))[1]
 
 
+@pytest.mark.parametrize("writes", range(4))
+def test_an_update_that_a_full_disk_stopped_anywhere_can_be_made_again(course, my, monkeypatch, writes):
+    copy, sync, done = my / "06_lesson.ipynb", os.fsync, []
+    solve(copy)
+    new_version(course)
+
+    def full(descriptor):
+        if len(done) == writes:
+            raise OSError(28, "No space left on device")
+        done.append(sync(descriptor))
+
+    monkeypatch.setattr(os, "fsync", full)
+    update([], my, course)
+    monkeypatch.undo()
+    save(lesson(markdown("# Six, once more"), stub("06.1", "noise"), markdown("The end.")), course / "06_lesson.ipynb")
+    update([], my, course)
+    assert texts(load(copy))[0] == "# Six, once more" and '"mine"' in texts(load(copy))[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no mode here")
+def test_a_copy_may_be_read_by_whom_the_student_lets_read_it(course, my):
+    copy, own = my / "06_lesson.ipynb", my / "own"
+    own.touch()
+    assert copy.stat().st_mode == own.stat().st_mode, "as any new file"
+    copy.chmod(0o604)
+    new_version(course)
+    update([], my, course)
+    assert copy.stat().st_mode & 0o777 == 0o604
+
+
 def test_an_update_of_one_lesson_leaves_the_others(course, my):
     new_version(course)
     save(lesson(markdown("# Seven, again")), course / "07_other.ipynb")

@@ -72,9 +72,34 @@ def test_a_stub_with_other_arguments_stands_above_the_answer():
     assert any("06.1 is asked in another way" in line for line in merged.news)
 
 
+def test_an_answer_is_known_by_its_exercise_where_an_editor_gave_its_cell_another_id():
+    now = edited(BASE, 2, texts([stub("06.1", "noise", "x, t, beta")])[0])
+    mine = edited(BASE, 2, ANSWER)
+    mine[2] = mine[2] | {"id": "another"}
+    assert texts(merge(BASE, now, mine).cells)[2:4] == [texts(now)[2], ANSWER]
+
+
+def test_his_sentences_keep_their_numbers():
+    now = lesson(OPENING, IMPORTS, stub("06.1", "mean"), stub("06.2", "noise"), stub("06.3", "signal"), END)["cells"]
+    note = markdown('In check("06.1", noise) I forgot a root.') | {"id": "mine"}
+    assert note["source"] in texts(merge(BASE, now, [*BASE[:3], note, *BASE[3:]]).cells)
+
+
 def test_where_both_changed_a_cell_the_courses_stands_above_his():
     merged = merge(BASE, edited(BASE, 1, "import torch, math"), edited(BASE, 1, "import torch as T"))
     assert texts(merged.cells)[1:3] == ["import torch, math", "import torch as T"]
+
+
+def test_a_changed_cell_is_the_one_that_is_most_like_it():
+    old, less, more = "a b c d e f g h", "a b c d e f x y", "a b c d e f g y"
+    before, now = (lesson(OPENING, *map(markdown, cells))["cells"] for cells in ([old], [less, more]))
+    merged = merge(before, now, edited(before, 1, old + " mine"))
+    assert texts(merged.cells)[1:] == [less, more, old + " mine"]
+
+
+def test_a_stub_that_only_gets_a_helper_asks_the_same():
+    now = edited(BASE, 2, texts([FIRST])[0] + "\n\ndef helper(x):\n    return x")
+    assert texts(merge(BASE, now, edited(BASE, 2, ANSWER)).cells) == texts(edited(now, 2, ANSWER))
 
 
 def test_where_both_changed_a_cell_alike_it_stands_once():
@@ -130,3 +155,4 @@ def test_the_version_of_a_lesson_is_that_of_its_sources_alone():
     cells = lesson(OPENING, code("1 + 1", "2"))["cells"]
     assert version_of(cells) == version_of([OPENING, code("1 + 1") | {"source": ["1 ", "+ 1"]}])
     assert version_of(cells) != version_of([OPENING, code("1 + 2")])
+    assert version_of([code("a")]) != version_of([markdown("a")])

@@ -4,7 +4,7 @@ import pytest
 from small_lessons import code, load, save, stub
 
 from course_lib.workbook import progress, update
-from course_lib.workbook.progress import state_of
+from course_lib.workbook.standings import state_of
 
 ANSWER = 'def noise(x):\n    return x\n\n\ncheck("06.2", noise)'
 
@@ -21,6 +21,7 @@ ANSWER = 'def noise(x):\n    return x\n\n\ncheck("06.2", noise)'
         (code(ANSWER, "✗ 06.2 no\n✓ 06.2 right\n"), "right"),
         (code(ANSWER, "✓ 06.21 right\n"), "not run"),
         (code("print(3)", "✓ 06.2 right\n"), "open"),
+        (code('hint("06.2")'), "open"),
     ],
 )
 def test_a_cell_says_how_an_exercise_stands(cell, state):
