@@ -62,7 +62,7 @@ def _update_one(lesson: Path, my: Path) -> list[str]:
     copy, course = my / lesson.name, read_notebook(lesson)
     if not copy.exists():
         _make(lesson, copy)
-        return []
+        return [f"{shorten(copy)} is new"]
     mine, now = read_notebook(copy), version_of(course["cells"])
     stamp = mine["metadata"].get("course")
     before = stamp.get("version") if isinstance(stamp, dict) else None

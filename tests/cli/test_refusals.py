@@ -10,6 +10,7 @@ import small_models
 import torch
 
 from course_lib import metrics, models
+from course_lib.commands import generating
 from course_lib.experiments import recording
 from course_lib.training import Run, checkpoint
 
@@ -73,7 +74,7 @@ def test_more_images_than_a_day_makes_are_refused_with_an_estimate(course, run, 
 
     clock = [0.0]
     monkeypatch.setattr(models, "generate", slowly)
-    monkeypatch.setattr(images.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(generating.time, "perf_counter", lambda: clock[0])
     code, _, err = course("sample", run, "-n", 16 * 1000)
     assert code == 1 and "16,000 images of small-vae would take about 1,000 hours here: ask for fewer (-n)" in err
 

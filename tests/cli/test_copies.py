@@ -30,6 +30,8 @@ def started(monkeypatch):
 
 def test_the_lab_makes_the_copies_and_shows_nothing_else(course, started, my):
     assert course("lab", "--", "--port=9999")[0] == 0
+    assert course("lab", "--", "--ServerApp.ip=0.0.0.0")[0] == 0
+    assert "--ServerApp.ip=127.0.0.1" in started[0][0] and "--ServerApp.ip=127.0.0.1" not in started[1][0]
     (command, author, settings), lessons = started[0], sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
     assert sorted(path.name for path in my.glob("*.ipynb")) == lessons
     assert f"--ServerApp.root_dir={my}" in command and "--port=9999" in command
@@ -64,6 +66,7 @@ def test_a_folder_that_is_not_ours_to_write_is_said(course, started, monkeypatch
 
 
 def test_update_progress_and_reset_tell_a_students_story(course, my):
+    assert "00_start_here.ipynb is new" in course("update")[1]
     assert course("update") == (0, "your copies are up to date\n", "")
     copy = my / "00_start_here.ipynb"
     notebook = load(copy)
