@@ -107,7 +107,7 @@ def shown(value: Any) -> str:
         text = f"{value.item():g}, " if value.ndim == 0 and value.is_floating_point() else ""
         return f"{text}a tensor of shape {tuple(value.shape)} and {value.dtype}"
     text = "" if hasattr(value, "shape") else repr(value)
-    return text if 0 < len(text) <= 60 else f"an object of type {type(value).__name__}"
+    return text if 0 < len(text) <= 60 and text[0] != "<" else f"an object of type {type(value).__name__}"
 
 
 def _range(low: float, high: float, beyond: bool) -> str:
