@@ -116,6 +116,11 @@ class TestTwoSamples:
         a = normal(300, 10)
         assert two_sample_accuracy(a, a) < 0.4
 
+    def test_the_scale_of_the_images_does_not_matter(self):
+        a, b = torch.randn(2, 200, 2, generator=G(4))
+        b[:, 0] += 1
+        assert two_sample_accuracy(a, b) == two_sample_accuracy(8 * a, 8 * b) > 0.6
+
     def test_the_seed_decides_the_parts(self):
         a, b = normal(100, 3), normal(100, 3, 1) + 0.5
         assert two_sample_accuracy(a, b, seed=3) == two_sample_accuracy(a, b, seed=3)

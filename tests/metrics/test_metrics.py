@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from course_lib.metrics import (
     frechet_draws,
     measure_reference,
     nearest_distance,
+    precision_recall,
     quality,
     suspicious,
 )
@@ -152,6 +154,28 @@ def test_the_fd_ratio_and_its_spread_are_mean_and_standard_deviation_over_draws_
     assert found.fd_ratio == pytest.approx(fd.mean().item(), rel=1e-12)
     assert found.spread == pytest.approx(fd.std().item(), rel=1e-12)
     assert found.fd == pytest.approx(found.fd_ratio * features.reference, rel=1e-12)
+
+
+def test_what_real_images_have_is_measured_over_fresh_splits_of_all_of_them():
+    digits, features = load("digits"), Features("digits")
+    training, held_out = digits.train.x0, digits.held_out.x0
+    everything = torch.cat([training, held_out])
+    found = quality(training[:500], "digits")
+
+    def some(x, n, seed):
+        return x[np.random.RandomState(seed).permutation(len(x))[:n]]
+
+    shuffled = features(some(everything, len(everything), 0))
+    fd = [frechet_distance(*some(shuffled, 1000, seed).split(500)).distance for seed in range(40)]
+    assert found.over_seeds.real_spread == pytest.approx(np.std(fd, ddof=1) / features.reference)
+    real = [precision_recall(some(training, 500, seed), some(held_out, 500, 0)) for seed in range(5)]
+    splits = [
+        precision_recall(*(some(side, 500, 0) for side in some(everything, 1000, seed).split(500)))
+        for seed in range(10)
+    ]
+    for i, score in enumerate((found.precision, found.recall)):
+        assert score.real == pytest.approx(np.mean(real, axis=0)[i])
+        assert score.real_spread == pytest.approx(np.std(splits, axis=0, ddof=1)[i])
 
 
 def test_several_sets_are_averaged_and_their_spread_is_over_the_sets():

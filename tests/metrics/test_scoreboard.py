@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from course_lib.data import load
-from course_lib.metrics import measure
+from course_lib.metrics import is_measured, measure
 from course_lib.training import Recipe, Trained
 
 scoreboard = importlib.import_module("course_lib.metrics.scoreboard")
@@ -82,3 +82,10 @@ def test_bits_are_those_of_held_out_images_with_the_standard_error_over_them(hea
     n = len(held_out)
     assert found["mean"] == (n - 1) / 2 and found["images"] == n
     assert found["standard_error"] == pytest.approx((n * (n + 1) / 12 / n) ** 0.5)
+
+
+def test_a_card_is_measured_only_where_every_column_has_its_number():
+    scores = dict.fromkeys(("quality", "cost", "bits_per_dim", "condition"))
+    assert is_measured({"scores": scores}) and not is_measured({}) and not is_measured({"scores": None})
+    for lacking in scores:
+        assert not is_measured({"scores": {name: None for name in scores if name != lacking}})

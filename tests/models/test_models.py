@@ -270,6 +270,25 @@ def test_a_step_is_timed_without_the_first_in_which_the_machine_gets_ready(monke
     assert found.seconds_per_step == 0.5 and len(steps) == 1 + costs.STEPS
 
 
+def test_the_seconds_are_those_of_64_images_and_of_a_whole_fit(monkeypatch):
+    """By a clock that moves by one for each image, and by a thousand for the fit."""
+    costs, now = importlib.import_module("course_lib.metrics.costs"), [0]
+
+    class Counting(torch.nn.Linear):
+        def sample(self, n, generator, cond=None):
+            now[0] += n
+            return self(torch.zeros(n, 1))
+
+    def run(recipe, device):
+        now[0] += 1000
+        yield SimpleNamespace(step=0)
+
+    monkeypatch.setattr(costs, "Run", run)
+    monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    found = cost(Counting(1, 1), small_models.GAUSSIAN)
+    assert (found.seconds, found.seconds_per_step, found.steps) == (64, 1000, 0)
+
+
 SMALL = {"channels": 1, "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}
 
 

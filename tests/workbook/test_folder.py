@@ -51,12 +51,14 @@ def test_a_copy_whose_lesson_has_not_changed_is_not_touched(course, my):
 def test_an_update_keeps_the_answer_brings_the_news_and_leaves_a_backup(course, my):
     copy = my / "06_lesson.ipynb"
     solve(copy)
+    os.utime(copy, (0, 1_000_000_000))
     before = copy.read_bytes()
     new_version(course)
     said = "\n".join(update([], my, course))
     assert texts(load(copy))[0] == "# Six, again" and '"mine"' in texts(load(copy))[1]
     (backup,) = (my / "backups").iterdir()
     assert backup.read_bytes() == before and backup.name in said and "1 changed" in said
+    assert backup.stat().st_mtime == 1_000_000_000, "when he wrote it"
 
 
 def test_a_backup_that_is_put_back_is_updated_from_its_own_version(course, my):

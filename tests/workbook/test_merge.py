@@ -136,6 +136,8 @@ def test_every_cell_of_a_merged_copy_has_an_id_of_its_own():
     now = [*BASE, markdown("new") | {"id": "cell-006"}]
     ids = [cell["id"] for cell in merge(BASE, now, mine).cells]
     assert len(set(ids)) == len(ids) == 10 and all(ids)
+    twice = [*BASE, code("a"), code("a")]
+    assert len({cell["id"] for cell in merge(BASE, BASE, twice).cells}) == 8
 
 
 def test_outputs_stay_with_cells_that_stay_and_come_with_cells_that_are_new():
