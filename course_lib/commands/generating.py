@@ -151,9 +151,10 @@ def _check_size(trained, n: int, sets: int, wanted: str | None = None, **options
     import torch
 
     from course_lib.models import generate
-    from course_lib.models.generation import block_size
+    from course_lib.models.generation import blocks as blocks_of
 
-    size = block_size(next(iter(trained.model.state_dict().values()), torch.empty(0)).device)
+    device = next(iter(trained.model.state_dict().values()), torch.empty(0)).device
+    _, size = next(blocks_of(n, device))
     blocks = sets * math.ceil(n / size)
     if blocks <= 100:
         return

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from course_lib import checks
 from course_lib.models.protocol import makes_images, options_of
 
 FIRST_BLOCKS, BLOCK, GPU_BLOCK = (16, 16, 32), 64, 256  # images that are made together: few cost little, many are quick
@@ -24,8 +25,8 @@ def generate(
     where it takes more than two seconds. options: those of the model's `sample`. Raises ValueError, with the names that it
     takes, for another one; where n or seed is no whole number in its range; where cond has not one entry for each image.
     """
-    check_whole("n", n, 1)
-    check_whole("seed", seed, 0)
+    checks.whole("n", n, 1)
+    checks.whole("seed", seed, 0)
     if not makes_images(model):
         raise ValueError(f"a {type(model).__name__} makes no images: it has no `sample`")
     if cond is not None and (not torch.is_tensor(cond) or cond.ndim == 0 or len(cond) != n):
@@ -36,14 +37,13 @@ def generate(
         raise ValueError(f"this model takes no {', '.join(unknown)}; its options are: {', '.join(taken) or 'none'}")
     device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
     generator, images = torch.Generator(device), []
-    parts = list(blocks(n, device))
-    with torch.no_grad():
-        for i, (start, size) in enumerate(
-            tqdm(parts, desc="images", unit="block", delay=2, leave=False, disable=not progress)
-        ):
+    bar = tqdm(total=n, desc="images", unit="image", delay=2, leave=False, disable=not progress)
+    with torch.no_grad(), bar:
+        for i, (start, size) in enumerate(blocks(n, device)):
             generator.manual_seed(_seed_of_block(seed, i))
             part = None if cond is None else _filled(cond[start : start + size].to(device), size)
             images.append(model.sample(size, generator, part, **options))
+            bar.update(min(size, n - start))
     return torch.cat(images)[:n]
 
 
@@ -56,12 +56,6 @@ def blocks(n: int, device: torch.device) -> Iterator[tuple[int, int]]:
         size = next(sizes)
         yield start, size
         start += size
-
-
-def check_whole(name: str, value: int, least: int) -> None:
-    """Raises ValueError where an argument is no whole number from `least` on, or too large for a generator."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-        raise ValueError(f"{name} must be a whole number from {least} to 2^63 - 1; got {value!r}")
 
 
 def _seed_of_block(seed: int, i: int) -> int:
