@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from course_lib.diffusion import NoiseSchedule
-from course_lib.exercises import Calls, Exercise, Judge, Loss, Spy, Sum, Value, check, normal
+from course_lib.exercises import Calls, Exercise, Judge, Loss, Spy, Sum, Value, check, load, normal
 from course_lib.exercises.edits import slip
 from course_lib.exercises.explain import apart
 from course_lib.exercises.gives import as_numbers, close
@@ -370,3 +370,27 @@ def test_a_value_in_the_place_of_the_function_is_told_what_to_hand_in(value, cap
 def test_a_function_of_other_arguments_is_told_which_it_is_called_with(function, capsys):
     check("06.2", function)
     assert "is called with (x0, t, eps, alpha_bar): give it these arguments" in capsys.readouterr().out
+
+
+def nearly(a, b):
+    return a + 1e-4 * b
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_a_small_factor_of_a_sum_must_be_right_too(kind):
+    case = {"a": normal(1, 50), "b": normal(2, 50)}
+    exercise = Exercise("99.20", nearly, cases=[case], gives=[Sum("x", a="1", b="0.0001")], hints=["-"])
+    assert exercise.examine(lambda a, b: (a + 1.0e-4 * b).to(kind)).right
+    assert not exercise.examine(lambda a, b: (a + 1.04e-4 * b).to(kind)).right
+
+
+def test_a_result_too_many_is_counted():
+    exercise = Exercise(
+        "99.21", lambda a: (a, a + 1), cases=[{"a": 2.0}], gives=[Value("one"), Value("two")], hints=["-"]
+    )
+    assert "returns 3 results and should return 2: one, two" in exercise.examine(lambda a: (a, a + 1, a)).message
+
+
+def test_exercises_are_counted_and_not_spelled(monkeypatch):
+    monkeypatch.setattr(load, "REGISTRY", {f"98.{i}": i for i in (10, 2, 1, 11)} | {"97.1": 0})
+    assert load.exercises_of("98") == [1, 2, 10, 11]

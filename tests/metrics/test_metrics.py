@@ -143,6 +143,8 @@ def test_training_digits_have_an_fd_ratio_of_1_and_are_found_to_be_copies():
     assert found.over_seeds.real == 1, "the reference is the training images' own distance"
     digits = load("digits")
     assert found.nearest < 1e-3
+    assert found.copies.exact == 1297 and found.leaks.exact == 0
+    assert found.leaks.median == nearest_distance(digits.train.x0, digits.held_out.x0).median().item()
     assert found.nearest_held_out == nearest_distance(digits.held_out.x0, digits.train.x0).mean().item()
     assert "FD ratio" in str(found) and "500" in str(found)
 
@@ -173,9 +175,17 @@ def test_what_real_images_have_is_measured_over_fresh_splits_of_all_of_them():
         precision_recall(*(some(side, 500, 0) for side in some(everything, 1000, seed).split(500)))
         for seed in range(10)
     ]
+    own = precision_recall(some(training[:500], 500, 0), some(held_out, 500, 0))
     for i, score in enumerate((found.precision, found.recall)):
+        assert score.mean == pytest.approx(own[i])
         assert score.real == pytest.approx(np.mean(real, axis=0)[i])
         assert score.real_spread == pytest.approx(np.std(splits, axis=0, ddof=1)[i])
+
+
+def test_points_in_the_plane_are_their_own_features():
+    moons, features = load("moons"), Features("moons")
+    assert features(moons.train.x0) is moons.train.x0
+    assert features.reference == frechet_draws(moons.train.x0, moons.held_out.x0).mean().item()
 
 
 def test_several_sets_are_averaged_and_their_spread_is_over_the_sets():

@@ -83,6 +83,8 @@ def test_an_option_without_a_default_is_the_models_mistake_and_said_so():
     model.sample = lambda n, generator, cond=None, *, tau: None
     with pytest.raises(ValueError, match="needs a default; tau has none"):
         options_of(model)
+    model.sample = lambda n, generator, cond=None, *, tau=1.0, **more: None
+    assert options_of(model) == {"tau": 1.0}
 
 
 def test_what_a_model_costs_is_measured_with_the_labels_it_needs(monkeypatch):

@@ -122,6 +122,8 @@ def test_blocks_are_those_of_any_larger_number_and_just_enough(n, device):
         ({"n": 2, "seed": -1}, "seed must be a whole number of at least 0; got -1"),
         ({"n": 2, "seed": 2**64}, "seed must be"),
         ({"n": 2, "seed": None}, "seed must be"),
+        ({"n": 2, "sampler": "heun", "eta": 0.5}, "eta lies between ddim and ddpm; heun has none"),
+        ({"n": 2, "sampler": "plms"}, "there is no sampler 'plms'; choose one of: ddim, ddpm, euler"),
         (
             {"n": 2, "cond": torch.arange(3)},
             r"cond must be a tensor with one entry for each of the 2 images; got \(3,\)",

@@ -77,6 +77,7 @@ def test_tables_headings_and_references_have_no_limit(lesson):
 def test_words_count_an_inline_formula_once_and_a_display_not_at_all():
     assert words(r"The mean of $q(x_t \mid x_0)$ is **$\sqrt{\bar\alpha_t}\,x_0$**.") == 6
     assert words("Two words:\n$$ a + b\n= c $$\n> [a link](https://example.org/a/b) · <b>bold</b>") == 5
+    assert words('<a href="x" title="two words">here</a> and [there](y "two words")') == 3
 
 
 def test_a_cell_is_taken_apart_into_its_kinds_of_text():
@@ -90,6 +91,7 @@ def test_a_cell_is_taken_apart_into_its_kinds_of_text():
 def test_reading_minutes_are_the_sum_of_words_formulas_lines_and_figures(lesson):
     made = lesson(prose(220), ("$$ a = b $$ and $$ c = d $$",), code(30), figures=[{"alt": ALT}] * 2)
     assert reading_minutes(made) == pytest.approx(2 + 1 / 110 + 3.0 + 3.5 + 2.5)
+    assert reading_minutes(lesson(("| " + prose(110)[0] + " |",))) == pytest.approx(1), "a table is read too"
 
 
 @pytest.mark.parametrize(
@@ -188,3 +190,12 @@ def test_a_figure_has_a_text_of_20_characters(lesson):
 def test_a_hidden_cell_needs_the_tag_and_a_tagged_one_needs_nothing(lesson):
     assert broken(lesson("x = 1", options={0: 'tags=["hide-input"]'})) == {}
     assert broken(lesson("x = 1", options={0: 'jupyter={"source_hidden": true}'})) == {"folds": (1, 1)}
+
+
+@pytest.mark.parametrize("control", ["Dropdown", "Select", "SelectMultiple", "Combobox"])
+def test_a_list_needs_a_mouse_and_is_refused(lesson, control):
+    assert broken(lesson(f"w.{control}(options=[1, 2])", f"{control}()")) == {"keys": (2, 1)}
+
+
+def test_buttons_and_sliders_move_by_keyboard(lesson):
+    assert broken(lesson("w.ToggleButtons(options=[1, 2])", "w.SelectionSlider(options=[1, 2])", "x.Selected()")) == {}

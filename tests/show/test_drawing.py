@@ -165,6 +165,38 @@ def test_the_chain_shows_the_images_it_was_given_and_wants_five():
         show.diffusion_chain(IMAGES[:4])
 
 
+def test_the_chain_goes_from_data_to_noise_with_q_above_and_p_below():
+    words = letters(show.diffusion_chain())
+    row = [words[f"${name}$"].x0 for name in ("x_0", "x_1", "x_{t-1}", "x_t", "x_T")]
+    assert row == sorted(row)
+    for before, after in (("x_0", "x_1"), ("x_{t-1}", "x_t")):
+        q, p = words[rf"$q({after}\mid {before})$"], words[rf"$p_\theta({before}\mid {after})$"]
+        assert q.y0 > words["$x_0$"].y1 and p.y1 < words["$x_0$"].y0
+        assert words[f"${before}$"].x0 < (q.x0 + q.x1) / 2 < words[f"${after}$"].x1
+
+
+def pictures(fig):
+    """The pictures of a drawing with the places of their centres."""
+    return [
+        (image.get_array(), np.mean(image.get_extent()[:2]), np.mean(image.get_extent()[2:]))
+        for image in fig.axes[0].images
+    ]
+
+
+def test_real_images_lie_above_forged_ones_and_noise_before_the_image_that_comes_of_it():
+    (real, _, high), (fake, _, low) = pictures(show.gan_players(IMAGES[0], IMAGES[1]))
+    assert (real == show.as_picture(IMAGES[0])).all() and (fake == show.as_picture(IMAGES[1])).all() and high > low
+    (noise, left, _), (image, right, _) = pictures(show.text_to_image("“three”", IMAGES[0], IMAGES[1]))
+    assert (image == show.as_picture(IMAGES[0])).all() and (noise == show.as_picture(IMAGES[1])).all() and left < right
+
+
+@pytest.mark.parametrize(("sign", "upright"), [("+", True), ("×", False)])
+def test_a_node_has_the_sign_that_it_was_given(sign, upright):
+    sheet = show.Drawing(4, 2)
+    sheet.node(2, 1, sign)
+    assert [0 in np.ptp(line.get_data(), axis=1) for line in sheet.ax.lines] == [upright] * 2
+
+
 def real_skips(name):
     """(from, to) of every skip in a real forward pass: which stage's output is concatenated before which other stage."""
     model, seen, skips = net(name, "cpu"), [], []

@@ -132,6 +132,12 @@ def test_labels_lie_beside_their_lines_and_on_nothing(log):
         assert np.linalg.norm(nearest, axis=1).min() < 80 and text.get_color() == line.get_color()
 
 
+def test_a_line_that_is_called_by_its_symbol_is_found_by_its_role():
+    ax = show.curves([1, 2], {"beta": [1, 2], "beta_tilde": [2, 3]}, "x", "y")
+    show.label_line(ax, 1.5, "the posterior's variance", "beta_tilde")
+    assert ax.texts[0].get_color() == show.colour("beta_tilde")
+
+
 def test_a_label_without_its_line_is_an_error():
     with pytest.raises(ValueError, match=r"no line is labelled 'data'; there are \['signal', 'noise'\]"):
         show.label_line(two_lines(), 0.5, "the data", "data")

@@ -101,6 +101,17 @@ def test_curves_take_the_look_of_their_role_and_others_keep_off_it():
     assert [line.get_label() for line in ax.lines] == ["exact", r"$\tilde\beta$", "mine", "yours"]
 
 
+@pytest.mark.parametrize("log", ["", "x", "y", "xy"])
+def test_the_axes_that_are_named_are_logarithmic(log):
+    ax = show.curves([1, 2], {"a": [1, 2]}, "x", "y", log=log)
+    assert [ax.get_xscale(), ax.get_yscale()] == ["log" if axis in log else "linear" for axis in "xy"]
+
+
+def test_a_learned_line_lies_on_the_exact_one():
+    exact, learned = show.curves([1, 2], {"exact": [1, 2], "learned": [1, 2]}, "x", "y").lines
+    assert learned.get_zorder() > exact.get_zorder()
+
+
 def test_few_points_get_markers_and_many_none():
     few, many = (show.curves(range(n), {"DDIM": range(n), "b": range(n)}, "x", "y").lines for n in (15, 16))
     assert [line.get_marker() for line in few] == ["s", "o"] and {line.get_marker() for line in many} == {"None"}

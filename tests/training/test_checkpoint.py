@@ -16,7 +16,7 @@ import torch
 
 import course_lib
 from course_lib.data import Split
-from course_lib.training import CheckpointError, Recipe, Run, build, checkpoint, load_trained, trained
+from course_lib.training import CheckpointError, Recipe, Run, build, checkpoint, has_bf16, load_trained, trained
 from course_lib.training.checkpoint import newest, numbered, update_card
 
 NET = {"channels": 1, "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "groups": 4}
@@ -74,6 +74,7 @@ def test_a_checkpoint_says_what_it_is_and_the_hash_of_each_file(whole):
     assert names_in(folder) == ["model.safetensors", "recipe.json", "training.pt"]
     card = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     assert Recipe.from_json(card["recipe"]) == TINY and card["step"] == 8 and card["device"] == "cpu"
+    assert card["bf16"] is has_bf16(torch.device("cpu"))
     hashes = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.safetensors", "training.pt")
     }

@@ -13,6 +13,7 @@ import small_models
 import torch
 from safetensors.torch import load_file
 from small_models import GAN, GAUSSIAN, LATENTS, PLANE, TIED, VAE
+from torch import nn
 
 from course_lib.data import Split, fingerprint, load
 from course_lib.models import generate
@@ -264,6 +265,15 @@ def test_tied_weights_are_stored_once_and_still_tied_when_they_are_loaded(whole)
     assert not torch.equal(model.inward.weight, build(TIED).inward.weight)
 
 
+def test_only_what_is_the_same_in_place_and_form_is_tied():
+    model = nn.Module()
+    whole = torch.arange(4.0).reshape(2, 2)
+    kept = {"whole": whole, "row": whole[0], "turned": whole.T, "none": torch.zeros(0), "nothing": torch.zeros(0)}
+    for name, values in (kept | {"again": whole}).items():
+        model.register_buffer(name, values)
+    assert list(trained.own_weights(model, TIED)) == list(kept)
+
+
 # Fitted in one go
 
 
@@ -331,6 +341,8 @@ def test_held_out_images_are_refused_with_their_mark_and_without_it():
         with pytest.raises(ValueError, match=message):
             cpu_run(VAE, data=bad)
     assert len(cpu_run(VAE, data=digits.train[:9]).data) == 9
+    other = Split(torch.zeros(5, 1, 4, 4), torch.zeros(5, dtype=torch.long))
+    assert len(cpu_run(VAE, data=other).data) == 5, "of another shape than the digits"
 
 
 def test_every_step_sees_other_images_and_other_noise_and_neighbouring_seeds_share_nothing():

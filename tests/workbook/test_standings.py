@@ -22,6 +22,7 @@ ANSWER = 'def noise(x):\n    return x\n\n\ncheck("06.2", noise)'
         (code(ANSWER, "✓ 06.21 right\n"), "not run"),
         (code("print(3)", "✓ 06.2 right\n"), "open"),
         (code('hint("06.2")'), "open"),
+        (code(ANSWER.replace('"', "'"), "✓ 06.2 right\n"), "right"),
     ],
 )
 def test_a_cell_says_how_an_exercise_stands(cell, state):
