@@ -197,6 +197,14 @@ def test_a_node_has_the_sign_that_it_was_given(sign, upright):
     assert [0 in np.ptp(line.get_data(), axis=1) for line in sheet.ax.lines] == [upright] * 2
 
 
+@pytest.mark.parametrize("below", [False, True])
+def test_words_of_a_straight_arrow_lie_on_the_side_that_was_asked_for(below):
+    sheet = show.Drawing(6, 2)
+    sheet.arrow((1, 1), (5, 1), "words", below=below)
+    words, line = letters(sheet.fig)["words"], sheet.ax.transData.transform((3, 1))[1]
+    assert words.y1 < line if below else words.y0 > line
+
+
 def real_skips(name):
     """(from, to) of every skip in a real forward pass: which stage's output is concatenated before which other stage."""
     model, seen, skips = net(name, "cpu"), [], []

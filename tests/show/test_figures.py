@@ -132,6 +132,16 @@ def test_labels_lie_beside_their_lines_and_on_nothing(log):
         assert np.linalg.norm(nearest, axis=1).min() < 80 and text.get_color() == line.get_color()
 
 
+@pytest.mark.parametrize("x", [0.0, 1.0])
+def test_a_label_at_the_edge_stays_within_the_axes(x):
+    ax = show.curves(np.linspace(0, 1, 50), {"signal": np.linspace(0, 1, 50)}, "x", "y")
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    show.label_line(ax, x, "a rather long label", "signal")
+    ax.figure.draw_without_rendering()
+    box = ax.texts[0].get_window_extent()
+    assert (box.min >= ax.bbox.min).all() and (box.max <= ax.bbox.max).all()
+
+
 def test_a_line_that_is_called_by_its_symbol_is_found_by_its_role():
     ax = show.curves([1, 2], {"beta": [1, 2], "beta_tilde": [2, 3]}, "x", "y")
     show.label_line(ax, 1.5, "the posterior's variance", "beta_tilde")
