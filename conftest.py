@@ -11,16 +11,20 @@ OUTPUT_SECONDS = (
     60  # how long nbval waits for a cell's outputs once it has run; its own 5 s are short on a busy machine
 )
 
+LONGEST = ("test_browser", "/09_", "/07_", ".ipynb", "tests/training", "test_exercises", "test_cli")
+
 
 def pytest_configure(config):
     if getattr(config.option, "nbval_cell_timeout", None) == NBVALS_OWN_SECONDS:
         config.option.nbval_cell_timeout = CELL_SECONDS
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if hasattr(item, "output_timeout"):
             item.output_timeout = OUTPUT_SECONDS
+    if hasattr(config, "workerinput"):  # one of several processes: the files that take longest come first
+        items.sort(key=lambda item: next((i for i, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -34,6 +38,7 @@ def pytest_xdist_make_scheduler(config, log):
             lesson = re.search(r"(?<![\w.])\d\db?(?=[].-])", test) if file.startswith("tests/exercises/") else None
             return f"{file}::{lesson[0]}" if lesson else file
 
+    config.option.loadscopereorder = False  # in the order of the items, not by their number
     return ByFileAndLesson(config, log)
 
 

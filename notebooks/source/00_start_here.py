@@ -259,9 +259,13 @@ An exercise is a function with its body missing. Fill it in, run the cell, and `
 is wrong with it. `hint("00.1")` gives a hint, and another one when you call it again; `solution("00.1")` shows ours. Nothing
 later in a notebook depends on your answers.
 
-This notebook is your own copy; all copies lie in the folder `my`. Where the course changes a lesson, the next `course lab`
-brings the news into your copy and keeps what you wrote. In a terminal, `course progress` says how far you are, and
-`course reset 00` starts this lesson anew.
+<details><summary>Where this notebook lies, and how you get another one</summary>
+
+It is your own copy, in the folder `my`. Where the course changes a lesson, the next `course lab` brings the news into your
+copy and keeps what you wrote. In a terminal, `course progress` says how far you are, and `course reset 00` starts this
+lesson anew.
+
+</details>
 
 ### Exercise 00.1 · From grey levels to the scale of the models (5 minutes)
 

@@ -579,7 +579,9 @@ show.widget(
     width=SelectionSlider(options=[16, 32, 64, 128], value=64, description="width"),
     levels=IntSlider(value=3, min=1, max=4, description="levels"),
     blocks=IntSlider(value=2, min=1, max=3, description="blocks a level"),
-    attention=ToggleButtons(options=["at the bottom", "only in the middle"], description="attention"),
+    attention=ToggleButtons(
+        options=["at the bottom", "only in the middle"], description="attention"
+    ),
 )
 
 # %% [markdown]

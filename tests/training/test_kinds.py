@@ -342,7 +342,8 @@ def test_held_out_images_are_refused_with_their_mark_and_without_it():
             cpu_run(VAE, data=bad)
     assert len(cpu_run(VAE, data=digits.train[:9]).data) == 9
     other = Split(torch.zeros(5, 1, 4, 4), torch.zeros(5, dtype=torch.long))
-    assert len(cpu_run(VAE, data=other).data) == 5, "of another shape than the digits"
+    with pytest.raises(ValueError, match=r"has the shape \(1, 8, 8\); got \(1, 4, 4\)"):
+        cpu_run(VAE, data=other)
 
 
 def test_every_step_sees_other_images_and_other_noise_and_neighbouring_seeds_share_nothing():

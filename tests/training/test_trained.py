@@ -59,5 +59,5 @@ def test_a_finished_run_of_another_recipe_is_not_taken_for_it(runs, monkeypatch)
     """`course train tiny --seed 1` has all its steps."""
     monkeypatch.setattr(trained, "recipe_named", {"tiny": TINY}.get)
     list(Run(Recipe.from_json(TINY.as_json() | {"seed": 1}), runs / "tiny", device="cpu", data=IMAGES))
-    with pytest.raises(ValueError, match="holds tiny with 2 steps, seed 1, and not the finished recipe"):
+    with pytest.raises(ValueError, match=r"holds tiny of another recipe \(2 steps, seed 1\): move it away"):
         finished("tiny")
