@@ -1,26 +1,29 @@
-"""How much faster is a training step where PyTorch's idle threads sleep (OMP_WAIT_POLICY=PASSIVE) instead of spin?
+"""How much faster is a training step where PyTorch's idle threads soon sleep, as the course lets them, instead of spin?
 
     python benchmarks/wait_policy.py [--rounds 5]
 
-A step of a U-Net on 128 images of 8 × 8 pixels on the CPU, in fresh processes with the policy and without in turn: on a
-quiet machine, and beside one process that is always busy. The ratio is taken round by round, since machines change their
-speed. Run it where nothing else runs.
+A step of a U-Net on 128 images of 8 × 8 pixels on the CPU, in fresh processes with the course's settings (QUIET in
+course_lib/threads.py) and without in turn: on a quiet machine, and beside one process that is always busy. The ratio is
+taken round by round, since machines change their speed. Run it where nothing else runs.
 """
 
 import argparse
 import os
+import runpy
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-POLICY = "OMP_WAIT_POLICY"
+THREADS = Path(__file__).parents[1] / "course_lib" / "threads.py"
+QUIET = runpy.run_path(str(THREADS))["QUIET"]  # importing course_lib would make the settings
 WARM, COUNTED = 3, 10
 
 
 def milliseconds() -> float:
     """The median step in this process: forward, backward and optimizer, COUNTED times after WARM ones."""
-    import torch  # before course_lib, which would set the policy
+    import torch  # before course_lib, which would make the settings
 
     from course_lib.diffusion import Denoiser, NoiseSchedule, V
     from course_lib.nets import UNet
@@ -38,13 +41,11 @@ def milliseconds() -> float:
     return 1000 * statistics.median(b - a for a, b in zip(moments[WARM:], moments[WARM + 1 :], strict=False))
 
 
-def step_with(policy: str | None) -> float:
-    """Milliseconds of a training step in a fresh process whose environment holds this policy, or none."""
-    environment = {name: value for name, value in os.environ.items() if name != POLICY}
-    if policy:
-        environment[POLICY] = policy
+def step_with(settings: dict[str, str]) -> float:
+    """Milliseconds of a training step in a fresh process with these settings of OpenMP's threads, and no other ones."""
+    environment = {name: value for name, value in os.environ.items() if name not in QUIET}
     command = [sys.executable, __file__, "--one"]
-    ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    ran = subprocess.run(command, env=environment | settings, check=True, capture_output=True, text=True)
     return float(ran.stdout)
 
 
@@ -52,13 +53,13 @@ def compare(rounds: int) -> str:
     """The medians of both, and the median and the range of their ratios."""
     pairs = []
     for i in range(rounds):  # who goes first changes, so that a machine that warms up favours neither
-        order = (None, "PASSIVE") if i % 2 == 0 else ("PASSIVE", None)
-        took = {policy: step_with(policy) for policy in order}
-        pairs.append((took[None], took["PASSIVE"]))
-    ratios = sorted(without / with_policy for without, with_policy in pairs)
-    without, with_policy = (statistics.median(side) for side in zip(*pairs, strict=True))
+        order = (False, True) if i % 2 == 0 else (True, False)
+        took = {quiet: step_with(QUIET if quiet else {}) for quiet in order}
+        pairs.append((took[False], took[True]))
+    ratios = sorted(without / with_settings for without, with_settings in pairs)
+    without, with_settings = (statistics.median(side) for side in zip(*pairs, strict=True))
     return (
-        f"without {without:.0f} ms, with PASSIVE {with_policy:.0f} ms; median ratio of {rounds} rounds "
+        f"without {without:.0f} ms, with them {with_settings:.0f} ms; median ratio of {rounds} rounds "
         f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     )
 
