@@ -162,14 +162,9 @@ new = both.sample(400, rng)
 fig, axes = show.plane_axes(2, extent=2.6, size=3.4)
 show.density(axes[0], lambda p: F.logsigmoid(p @ w.detach()[:2] + w.detach()[2]))
 show.density(axes[1], both.log_prob)
-for ax, dots in ((axes[0], x), (axes[1], new)):
-    for k, marker in ((0, "o"), (1, "^")):
-        mine = dots[y == k][:200] if ax is axes[0] else dots
-        ax.scatter(*mine.T, marker=marker, s=9, color=show.colour("data" if ax is axes[0] else "samples"))
-        if ax is axes[1]:
-            break
-
-# %% tags=["hide-input"]
+for k, marker in ((0, "o"), (1, "^")):
+    axes[0].scatter(*x[y == k][:200].T, marker=marker, s=9, color=show.colour("data"))
+axes[1].scatter(*new.T, marker="o", s=9, color=show.colour("samples"))
 axes[0].set_title("p(y | x), and the data")
 axes[1].set_title("p(x), and its samples")
 show.title(fig, "The boundary says nothing about where the data lie")
