@@ -29,7 +29,7 @@ class Mixture(_Density):
         x = dequantized(x0, self.levels, generator).flatten(1).double()
         rows = torch.randperm(len(x), generator=generator, device=x.device)[: len(self.weights)]
         start = torch.cov(x.T, correction=0) + self.ridge * torch.eye(self.dim, dtype=x.dtype, device=x.device)
-        parts = (torch.full_like(self.weights, 1 / len(self.weights)).double(), x[rows], start.repeat(len(rows), 1, 1))
+        parts = (torch.full((len(rows),), 1 / len(rows), dtype=x.dtype, device=x.device), x[rows], start.repeat(len(rows), 1, 1))
         for _ in range(self.rounds):
             parts = maximized(x, responsibilities(x, *parts), self.ridge)
         for buffer, values in zip((self.weights, self.means, self.covariances), parts, strict=True):

@@ -457,7 +457,7 @@ def fit(x, components, rounds=50, seed=0):
     """EM from data points as means; the parameters, and the mean log-likelihood before each round."""
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:components]
     start = torch.cov(x.T).reshape(1, x.shape[1], x.shape[1]).repeat(components, 1, 1)
-    found, heights = (torch.full((components,), 1 / components).double(), x[rows], start), []
+    found, heights = (torch.full((components,), 1 / components, dtype=torch.float64), x[rows], start), []
     for _ in range(rounds):
         heights.append(log_joint_of(x, *found).logsumexp(1).mean())
         found = m_step(x, e_step(x, *found))
@@ -481,7 +481,7 @@ assert (heights.diff() > -1e-12).all(), "EM never goes down"
 
 start = torch.randperm(2000, generator=torch.Generator().manual_seed(4))[:8]
 precision = torch.linalg.inv(torch.cov(points.T)).repeat(8, 1, 1)
-theirs = Theirs(8, reg_covar=0, max_iter=30, tol=0, weights_init=torch.full((8,), 1 / 8).double(),
+theirs = Theirs(8, reg_covar=0, max_iter=30, tol=0, weights_init=torch.full((8,), 1 / 8, dtype=torch.float64),
                 means_init=points[start], precisions_init=precision)  # fmt: skip
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says that 30 rounds are not enough, which is as intended
@@ -582,7 +582,7 @@ def m_step_with_ridge(x, r, ridge=0.05):
 scores = {"on training digits": [], "on unseen digits": []}
 for components in sizes:
     rows = torch.randperm(len(inside), generator=torch.Generator().manual_seed(0))[:components]
-    found = (torch.full((components,), 1 / components).double(), inside[rows],
+    found = (torch.full((components,), 1 / components, dtype=torch.float64), inside[rows],
              torch.cov(inside.T).repeat(components, 1, 1))  # fmt: skip
     for _ in range(40):
         found = m_step_with_ridge(inside, e_step(inside, *found))

@@ -124,7 +124,7 @@ def test_em_walks_as_scikit_learns_and_never_down(components):
         [torch.randn(300, 2, generator=g(7)).double() - 2, 0.5 * torch.randn(200, 2, generator=g(8)).double() + 1]
     )
     start = torch.cov(x.T, correction=0)
-    parts = (torch.full((components,), 1 / components).double(), x[:components], start.repeat(components, 1, 1))
+    parts = (torch.full((components,), 1 / components, dtype=torch.float64), x[:components], start.repeat(components, 1, 1))
     theirs = GaussianMixture(
         components, reg_covar=1e-3, max_iter=25, tol=0, weights_init=parts[0].numpy(), means_init=parts[1].numpy(),
         precisions_init=torch.linalg.inv(parts[2]).numpy(),
