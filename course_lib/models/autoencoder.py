@@ -5,7 +5,7 @@ from torch import Generator, Tensor, nn
 
 
 class Autoencoder(nn.Module):
-    """Images to codes of k numbers and back, by two perceptrons; the loss is the squared error per image.
+    """Images to codes of k numbers in (-1, 1) and back, by two perceptrons; the loss is the squared error per image.
 
     shape: of an image, (channels, height, width). width: of the hidden layers.
     """
@@ -15,7 +15,7 @@ class Autoencoder(nn.Module):
         pixels = torch.Size(shape).numel()
         self.k = k
         self.encoder = nn.Sequential(
-            nn.Flatten(), nn.Linear(pixels, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, k)
+            nn.Flatten(), nn.Linear(pixels, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, k), nn.Tanh()
         )
         self.decoder = nn.Sequential(
             nn.Linear(k, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, pixels), nn.Tanh(),

@@ -131,7 +131,7 @@ RECIPES = {
         # Lesson 01: what came before neural networks, and a map of the digits.
         _fitted("naive-bayes-digits", "naive-bayes", labels=True),
         _fitted("pca-gaussian-digits", "pca-gaussian", k=20),
-        _fitted("mixture-digits", "mixture", components=10),
+        _fitted("mixture-digits", "mixture", components=20, ridge=0.05),
         Recipe(
             name="autoencoder-digits", data="digits", model="autoencoder", options={"shape": [1, 8, 8], "k": 2}, steps=4000,
             batch=128, rate=2e-3,
