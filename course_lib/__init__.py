@@ -9,7 +9,9 @@ show, exercises       figures, drawings, films, widgets; the engine behind check
 notebooks             the rules of a lesson, and how a notebook is made of its source
 agree, checks         checks in the open; what an argument has to be
 paths, threads        where files lie; how threads wait
-cli, launch, doctor   the commands, what `make` calls, and what this machine has
+workbook              a student's own copies of the lessons
+cli, commands         `course …`, by what the commands are about
+launch, doctor        what `make` calls, and what this machine has
 
 `import course_lib` brings the first two lines, which need torch alone; import the others by name. README.md beside this
 file says what may import what, and where something new goes.

@@ -25,7 +25,7 @@ COMMANDS = [
 def policy(command: list, stubs: Path, **environment) -> str:
     """What a stub module, the first one met, sees in the environment of a fresh process."""
     clean = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    clean["PYTHONPATH"] = f"{stubs}{os.pathsep}{ROOT}"
+    clean |= {"PYTHONPATH": f"{stubs}{os.pathsep}{ROOT}", "COURSE_HOME": str(stubs / "home")}
     ran = subprocess.run(command, cwd=ROOT, env=clean | environment, capture_output=True, text=True, check=False)
     assert "policy " in ran.stdout, ran.stdout + ran.stderr
     return ran.stdout.partition("policy ")[2].split()[0]
