@@ -24,7 +24,7 @@ def needs_packages(extra: str, *modules: str) -> None:
 def open_lab(arguments: list[str], my: Path | None) -> int:
     """JupyterLab at the first lesson, on the loopback interface, behind its token; without a screen it prints the URL.
 
-    my: the folder of a student's copies, all that he sees; None for an author, who sees the repository, its lessons kept in
+    my: the folder of a student's copies, all that is shown; None for an author, who sees the repository, its lessons kept in
     step with their sources by jupytext.
     """
     needs_packages("lab", "jupyterlab", "ipywidgets")

@@ -1,6 +1,6 @@
 """The student's own folder, `my`: copies of the lessons, which no update overwrites.
 
-    my/06_forward_diffusion.ipynb     the copy, in which he works
+    my/06_forward_diffusion.ipynb     the copy, which the student writes in
     my/backups/06_…-20261127-141205.ipynb   the copy as it was before an update or a reset
     my/.course/06_…/0f3a….json        the lesson as it was when the copy was made: what an update compares both with
 

@@ -1,4 +1,4 @@
-"""Bring a lesson's new version into a student's copy, cell by cell: what the course changed comes, what he wrote stays."""
+"""Bring a lesson's new version into a student's copy, cell by cell: the course's changes come, the student's stay."""
 
 import hashlib
 from bisect import bisect_left
@@ -33,9 +33,9 @@ class Merged:
 def merge(base: list[Cell], course: list[Cell], copy: list[Cell]) -> Merged:
     """The student's copy with what changed in the course since.
 
-    base: the lesson when the copy was made. course: the lesson now. copy: the student's. What he wrote, changed, moved or
-    deleted stays as it is; where the course changed the same cell, its new version stands above his. An answer to an
-    exercise that is gone goes to the end.
+    base: the lesson when the copy was made. course: the lesson now. copy: the student's. What was written, changed, moved or
+    deleted there stays so; where the course changed the same cell, its new version stands above the student's. An answer to
+    an exercise that is gone goes to the end.
     """
     return _Merge(base, course, copy).result()
 
@@ -53,7 +53,9 @@ class _Merge:
 
     def result(self) -> Merged:
         leading, groups, tail = self._grouped()
-        known = set(self.to_course.values())  # what the base had too: if it is in no group, he moved or deleted it
+        known = set(
+            self.to_course.values()
+        )  # what the base had too: if it is in no group, the student moved or deleted it
         cells = list(leading)
         for at, cell in enumerate(self.course):
             if at in groups:
@@ -79,7 +81,7 @@ class _Merge:
             at = self.to_course.get(b)
             if at is not None and i in heads:
                 here = groups[at] = self._both(cell, self.base[b], self.course[at])
-            elif at is not None:  # he moved it
+            elif at is not None:  # the student moved it
                 here += self._both(cell, self.base[b], self.course[at])
             elif b is not None and text_of(cell) == text_of(self.base[b]):
                 self.counts["gone"] += 1
@@ -218,7 +220,7 @@ def _same_type(a: Cell, b: Cell) -> bool:
 
 
 def _longest_increasing(pairs: list[tuple[int, int]]) -> set[int]:
-    """The cells (i, b) that stand in the base's order, as many as possible; he moved the others."""
+    """The cells (i, b) that stand in the base's order, as many as possible; the student moved the others."""
     ends: list[int] = []  # the smallest last b of an increasing run of each length
     at: list[int] = []
     before: list[int | None] = []

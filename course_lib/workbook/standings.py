@@ -1,4 +1,4 @@
-"""How far a student is: what the checks in his copy said when they last ran."""
+"""How a student's exercises stand: what the checks in the copy said when they last ran."""
 
 import re
 from dataclasses import dataclass

@@ -252,7 +252,10 @@ Why the loss does not go to 0: nobody can tell for certain which noise was added
 loss that any network can reach.
 
 Turn the knobs: another set from `data.TOYS`, `width=16`, 2 steps of sampling, `eta=1.0`.
+"""
 
+# %% [markdown]
+r"""
 ## 4 · How exercises work
 
 An exercise is a function with its body missing. Fill it in, run the cell, and `check` says whether it is right, or what
@@ -266,7 +269,10 @@ copy and keeps what you wrote. In a terminal, `course progress` says how far you
 lesson anew.
 
 </details>
+"""
 
+# %% [markdown]
+r"""
 ### Exercise 00.1 · From grey levels to the scale of the models (5 minutes)
 
 The digits come as grey levels 0 … 16. Return them in $[-1, 1]$: 0 becomes −1, and 16 becomes 1.
