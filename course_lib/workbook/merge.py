@@ -53,9 +53,7 @@ class _Merge:
 
     def result(self) -> Merged:
         leading, groups, tail = self._grouped()
-        known = set(
-            self.to_course.values()
-        )  # what the base had too: if it is in no group, the student moved or deleted it
+        known = set(self.to_course.values())  # the base had them too: one in no group was moved or deleted
         cells = list(leading)
         for at, cell in enumerate(self.course):
             if at in groups:
