@@ -43,6 +43,13 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     return value
 
 
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """The shape of an image or a point: a list or tuple of whole numbers of at least 1."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"{name} must be a shape such as (1, 8, 8); got {shown(value)}")
+    return tuple(whole(f"each number of {name}", size, 1) for size in value)
+
+
 def floats(name: str, value: Any) -> Tensor:
     """A floating-point tensor."""
     if not torch.is_tensor(value):

@@ -65,7 +65,7 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
     Other options are the model's own, as for `course sample`.
     """
     from course_lib.data import load
-    from course_lib.metrics import measure, measure_reference, table
+    from course_lib.metrics import measure, measure_loss, measure_reference, table
     from course_lib.metrics.features import SAMPLES
     from course_lib.models import makes_images
     from course_lib.training import load_trained, pick_device
@@ -86,6 +86,10 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
         click.echo(table({name: measured["scores"]}))
         for reason in measured["scores"]["suspicious"]:
             click.echo(f"! {reason}")
+    elif not hasattr(trained.model, "features"):
+        measured = measure_loss(trained)
+        loss, images = measured["held_out"].values()
+        click.echo(f"{name}: it makes no images; its loss on {images} held-out ones is {loss:.3f}")
     else:
         measured = measure_reference(trained, load(trained.recipe.data))
         click.echo(f"{name}: held-out accuracy {measured['accuracy']:.4f}; FD(training, held-out) "
@@ -106,7 +110,7 @@ def scoreboard(checkpoints: tuple[str, ...]) -> None:
         card = load_trained(name).card
         if is_measured(card):
             scores[name] = card["scores"]
-        elif "accuracy" not in card:
+        elif "accuracy" not in card and "held_out" not in card:
             unmeasured.append(name)
     if scores:
         click.echo(table(scores))

@@ -10,7 +10,9 @@ from course_lib.data.dataset import (
     check_trainable,
     contains_held_out,
     fingerprint,
+    from_indices,
     identical,
+    to_indices,
     to_levels,
     to_uint8,
 )
@@ -24,7 +26,7 @@ NAMES = (*IMAGES, *TOYS)
 
 __all__ = [
     "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_labels", "check_trainable",
-    "contains_held_out", "fingerprint", "identical", "load", "to_levels", "to_uint8", "toy",
+    "contains_held_out", "fingerprint", "from_indices", "identical", "load", "to_indices", "to_levels", "to_uint8", "toy",
 ]  # fmt: skip
 
 

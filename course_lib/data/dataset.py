@@ -148,13 +148,35 @@ def to_levels(x0: Tensor, levels: int | None) -> Tensor:
     return ((x0.clamp(-1, 1) + 1) * half).round() / half - 1
 
 
+def to_indices(x0: Tensor, levels: int) -> Tensor:
+    """Which grey level each number of the images has, 0 … levels - 1, as int64, the same shape.
+
+    Raises ValueError for what are no images in [-1, 1], and for fewer than two levels.
+    """
+    checks.whole("levels", levels, 2)
+    return ((to_levels(check_images(x0), levels) + 1) * ((levels - 1) / 2)).round().long()
+
+
+def from_indices(index: Tensor, levels: int) -> Tensor:
+    """The images in [-1, 1] whose grey levels these are: the inverse of `to_indices`, exactly the data's own values.
+
+    Raises ValueError for what are no whole numbers in 0 … levels - 1.
+    """
+    checks.whole("levels", levels, 2)
+    if not torch.is_tensor(index) or index.dtype not in (torch.int64, torch.int32, torch.uint8):
+        raise ValueError(f"index must be a tensor of whole numbers; got {checks.shown(index)}")
+    if index.numel() and not 0 <= index.min() <= index.max() < levels:
+        raise ValueError(f"index must lie in 0 … {levels - 1}; got {index.min()} … {index.max()}")
+    return index / ((levels - 1) / 2) - 1
+
+
 def _rows_as_bytes(x0: Tensor) -> list[bytes]:
     """One string of bytes for each image; adding 0 makes -0.0 and 0.0 the same."""
     return [row.tobytes() for row in (x0.detach().cpu().float() + 0.0).flatten(1).numpy()]
 
 
-def check_images(x0: Tensor, name: str = "x0") -> Tensor:
-    """The images, unchanged. Raises ValueError where they are not float and finite, in [-1, 1], (n, c, h, w)."""
+def check_images(x0: Tensor, name: str = "x0", shape: tuple[int, ...] | None = None) -> Tensor:
+    """The images, unchanged. Raises ValueError where they are not float and finite, in [-1, 1], (n, c, h, w), of `shape`."""
     if not torch.is_tensor(x0) or x0.ndim != 4:
         shape = tuple(x0.shape) if hasattr(x0, "shape") else type(x0).__name__
         raise ValueError(f"{name} must be images of shape (n, channels, height, width); got {shape}")
@@ -165,6 +187,8 @@ def check_images(x0: Tensor, name: str = "x0") -> Tensor:
     low, high = x0.aminmax() if x0.numel() else (torch.tensor(0.0), torch.tensor(0.0))
     if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):
         raise ValueError(f"{name} must lie in [-1, 1]; got {low:.3g} … {high:.3g}")
+    if shape is not None and x0.shape[1:] != shape:
+        raise ValueError(f"{name} must be images of shape (batch, {', '.join(map(str, shape))}); got {tuple(x0.shape)}")
     return x0
 
 

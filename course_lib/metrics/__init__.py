@@ -7,13 +7,13 @@ from course_lib.metrics.features import ConditionAccuracy, Features, condition_a
 from course_lib.metrics.frechet import Frechet, frechet_distance, frechet_draws
 from course_lib.metrics.manifold import precision_recall
 from course_lib.metrics.memorizing import Nearness, nearest_distance, nearness
-from course_lib.metrics.scoreboard import is_measured, measure, table
+from course_lib.metrics.scoreboard import is_measured, measure, measure_loss, table
 from course_lib.metrics.suspicion import suspicious
 from course_lib.metrics.twosample import two_sample_accuracy
 
 __all__ = [
     "ConditionAccuracy", "Cost", "Features", "Frechet", "Nearness", "Quality", "Score", "condition_accuracy", "cost",
-    "count_calls", "frechet_distance", "frechet_draws", "is_measured", "loss_by_t", "measure", "measure_reference",
-    "nearest_distance", "nearness", "precision_recall", "quality", "squared_errors", "suspicious", "table",
-    "two_sample_accuracy",
+    "count_calls", "frechet_distance", "frechet_draws", "is_measured", "loss_by_t", "measure", "measure_loss",
+    "measure_reference", "nearest_distance", "nearness", "precision_recall", "quality", "squared_errors", "suspicious",
+    "table", "two_sample_accuracy",
 ]  # fmt: skip

@@ -17,8 +17,10 @@ IMAGES, STEPS = 64, 20
 
 @dataclass(frozen=True)
 class Cost:
-    """weights: how many. calls: of a network, for each image; seconds: to sample 64 images. steps: of the training,
-    each of seconds_per_step, measured over 20 of them (0 steps: seconds_per_step is the whole fit). machine: on what.
+    """weights: how many numbers were learned, or fitted. calls: of a network, for each image; seconds: to sample 64 images.
+
+    steps: of the training, each of seconds_per_step, measured over 20 of them (0 steps: seconds_per_step is the whole
+    fit). machine: on what.
     """
 
     weights: int
@@ -42,7 +44,8 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | N
     begun = time.perf_counter()
     generate(model, IMAGES, cond=cond, **options)
     seconds = time.perf_counter() - begun
-    weights = sum(p.numel() for p in model.parameters())
+    learned = model.parameters() if recipe.steps else model.state_dict().values()
+    weights = sum(numbers.numel() for numbers in learned)
     return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, device), machine(torch.device(device)))
 
 

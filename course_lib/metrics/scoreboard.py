@@ -15,7 +15,7 @@ from course_lib.metrics.costs import IMAGES, cost
 from course_lib.metrics.evaluate import quality
 from course_lib.metrics.features import Features, condition_accuracy
 from course_lib.metrics.suspicion import suspicious
-from course_lib.models import generate
+from course_lib.models import generate, parts_of
 from course_lib.training import Trained
 
 COLUMNS = (
@@ -62,6 +62,18 @@ def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu"
         "condition": asked,
         "cost": asdict(spent),
     }
+
+
+def measure_loss(trained: Trained) -> dict[str, Any]:
+    """What is measured of a model that makes no images, such as an autoencoder: its loss on held-out images."""
+    data = load(trained.recipe.data).held_out
+    x0, cond = data.x0[:HELD_OUT], data.label[:HELD_OUT] if trained.recipe.labels else None
+    drawn = (
+        {} if not trained.recipe.steps else trained.model.draw(x0.shape, torch.Generator().manual_seed(0), x0.device)
+    )
+    with torch.no_grad():
+        parts = parts_of(trained.model(x0, cond, **drawn))
+    return {"held_out": {"loss": sum(part.item() for part in parts.values()), "images": len(x0)}}
 
 
 def is_measured(card: Mapping[str, Any]) -> bool:

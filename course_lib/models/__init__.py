@@ -4,9 +4,14 @@ from collections.abc import Callable
 
 from torch import nn
 
+from course_lib.models.autoencoder import Autoencoder, CodeGaussian
+from course_lib.models.autoregressive import Autoregressive
 from course_lib.models.classifier import Classifier
 from course_lib.models.denoisers import ImageDenoiser, choose, unet_denoiser
+from course_lib.models.gaussians import PCAGaussian
 from course_lib.models.generation import generate
+from course_lib.models.mixture import Mixture
+from course_lib.models.naive_bayes import NaiveBayes
 from course_lib.models.protocol import (
     Loss,
     Trainable,
@@ -18,9 +23,14 @@ from course_lib.models.protocol import (
     parts_of,
 )
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"unet-denoiser": unet_denoiser, "classifier": Classifier}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "naive-bayes": NaiveBayes, "pca-gaussian": PCAGaussian, "mixture": Mixture, "autoencoder": Autoencoder,
+    "code-gaussian": CodeGaussian, "autoregressive": Autoregressive, "unet-denoiser": unet_denoiser,
+    "classifier": Classifier,
+}  # fmt: skip
 
 __all__ = [
-    "MODELS", "Classifier", "ImageDenoiser", "Loss", "Trainable", "check_draws", "check_loss", "check_protocol", "choose",
-    "generate", "makes_images", "options_of", "parts_of", "unet_denoiser",
+    "MODELS", "Autoencoder", "Autoregressive", "Classifier", "CodeGaussian", "ImageDenoiser", "Loss", "Mixture",
+    "NaiveBayes", "PCAGaussian", "Trainable", "check_draws", "check_loss", "check_protocol", "choose", "generate",
+    "makes_images", "options_of", "parts_of", "unet_denoiser",
 ]  # fmt: skip

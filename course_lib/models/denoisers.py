@@ -40,8 +40,7 @@ class ImageDenoiser(Denoiser):
 
     def check_scale(self, x0: Tensor) -> None:
         """Raises ValueError for what are no images of this shape in [-1, 1]."""
-        if check_images(x0).shape[1:] != self.shape:
-            raise ValueError(f"x0 must be images of shape (batch, *{self.shape}); got {tuple(x0.shape)}")
+        check_images(x0, shape=self.shape)
 
     def sample(
         self,

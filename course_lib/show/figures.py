@@ -40,6 +40,7 @@ def title(of: Figure | Axes, message: str) -> None:
 
     The figure grows by these lines, so that what is below keeps its size.
     """
+    use_style()
     fig = of if isinstance(of, Figure) else of.figure
     size = plt.rcParams["figure.titlesize"]
     lines = _wrapped(message, 72 * fig.get_figwidth() - 12, size)

@@ -117,9 +117,37 @@ def _digits(name: str, **changes: Any) -> Recipe:
     return Recipe(name, data="digits", model="unet-denoiser", options=options | changes, steps=1500, rate=2e-3)
 
 
+DIGITS = {"shape": [1, 8, 8], "levels": 17}
+
+
+def _fitted(name: str, model: str, labels: bool = False, **options: Any) -> Recipe:
+    """A classical model of the digits, in closed form or by EM."""
+    return Recipe(name, data="digits", model=model, options=DIGITS | options, labels=labels, steps=0)
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
+        # Lesson 01: what came before neural networks, and a map of the digits.
+        _fitted("naive-bayes-digits", "naive-bayes", labels=True),
+        _fitted("pca-gaussian-digits", "pca-gaussian", k=20),
+        _fitted("mixture-digits", "mixture", components=20, ridge=0.05),
+        Recipe(
+            name="pca-gaussian-mnist", data="mnist", model="pca-gaussian", steps=0,
+            options={"shape": [1, 28, 28], "levels": 256, "k": 100},
+        ),
+        Recipe(
+            name="autoencoder-digits", data="digits", model="autoencoder", options={"shape": [1, 8, 8], "k": 2}, steps=4000,
+            batch=128, rate=2e-3,
+        ),
+        Recipe(
+            name="codes-digits", data="digits", model="code-gaussian", needs={"autoencoder": "autoencoder-digits"}, steps=0,
+        ),
+        # Lesson 01b: one pixel after the other.
+        Recipe(
+            name="pixels-digits", data="digits", model="autoregressive", options=DIGITS | {"dropout": 0.4}, steps=2000,
+            batch=64, rate=3e-3, weight_decay=0.05,
+        ),
         _digits("ddpm-digits"),
         Recipe(
             name="ddpm-mnist",

@@ -30,8 +30,9 @@ yourself, change it, break it. Nothing here can harm anything.
 | | lesson | what it builds on |
 |---|---|---|
 | **00** | **start here** | |
-| 01 | latent variables: mixtures, PCA, autoencoders | |
-| 02 | the ELBO | 01 |
+| **01** | **latent variables: mixtures, PCA, autoencoders** | |
+| **01b** | **other ways** | 01 |
+| **02** | **the ELBO** | 01 |
 | 03 | variational autoencoders | 02 |
 | 04 | normalizing flows and energy-based models | 01 |
 | 05 | GANs: the minimax game | 01 |
@@ -349,7 +350,7 @@ r"""
 3. Asked again and again, from $t = T$ down to 0, it turns noise into data: at each step, from what it believes of both,
    $\mathbf x_s = \text{signal}_s\,\hat{\mathbf x}_0 + \text{noise}_s\,\hat{\boldsymbol\epsilon}$.
 
-Go on with lesson 06, where the first line is taken apart.
+Go on with lesson 01, or with 06, where the first line is taken apart.
 
 ## References
 

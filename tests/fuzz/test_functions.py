@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import course_lib
 from course_lib import agree as agreement
-from course_lib import data, diffusion, metrics, nets
+from course_lib import data, diffusion, metrics, models, nets
 from course_lib.diffusion import EPS, SAMPLERS, X0, Clipped, Denoiser, Guided, NoiseSchedule, Oracle, State, V
 from course_lib.exact import GaussianMixture, Points
 
@@ -124,6 +124,8 @@ WRONG_NETS = [
 PATH = {"denoiser": ORACLE, "x_T": X, "times": [10, 5, 0], "cond": None, "generator": G}
 BAD_TIMES = [[0, 5, 10], [10, math.nan, 0], [10], [5, 5], [11, 0], [5, -1], "abc", ["a", "b"]]
 STEP = {"schedule": SCHEDULE, "x0": X, "eps": X, "t": 5, "s": 3, "eta": 0.5, "generator": G, "variance": "beta"}
+
+SHAPES = [(), (0, 2, 2), (1, -2, 2), (1, 2.0, 2), 4, "148"]
 
 CASES = {
     "NoiseSchedule": Case(NoiseSchedule, {"betas": [0.1, 0.2]}, refused={"betas": [[0.0], [1.0], [1e-20]]}),
@@ -233,6 +235,24 @@ CASES = {
     "way_down": Case(nets.way_down, {"net": UNET}),
     "load": Case(data.load, {"name": "digits"}, refused={"name": ["Digits", ["digits"]]}),
     "toy": Case(data.toy, {"name": "moons", "n": 5, "seed": 0}, lambda a: [((a["n"], 2), torch.float32)], refused={"n": [2.5]}),
+    "to_indices": Case(
+        data.to_indices, {"x0": IMAGES, "levels": 17}, lambda a: [(a["x0"].shape, torch.int64)],
+        refused={"levels": [1, 0], "x0": [2 * IMAGES.abs() + 1]},
+    ),
+    "from_indices": Case(
+        data.from_indices, {"index": torch.tensor([[0, 16], [3, 8]]), "levels": 17}, shape_of("index"),
+        refused={"levels": [1, 0, 16], "index": [torch.tensor([-1]), torch.tensor([17])]},
+    ),
+    "NaiveBayes": Case(models.NaiveBayes, {"shape": (1, 2, 2), "levels": 3, "classes": 2, "smoothing": 0.1}, refused={"shape": SHAPES}),
+    "PCAGaussian": Case(models.PCAGaussian, {"shape": (1, 2, 2), "k": 2, "levels": 3}, refused={"shape": SHAPES, "k": [0, 4]}),
+    "Mixture": Case(
+        models.Mixture, {"shape": (2,), "components": 2, "levels": None, "ridge": 0.1, "rounds": 3}, refused={"ridge": [-0.1], "components": [0]}
+    ),
+    "Autoencoder": Case(models.Autoencoder, {"shape": (1, 2, 2), "k": 2, "width": 8}, refused={"shape": SHAPES, "k": [0]}),
+    "Autoregressive": Case(
+        models.Autoregressive, {"shape": (1, 2, 2), "levels": 3, "width": 4, "depth": 1, "dropout": 0.1},
+        refused={"shape": [*SHAPES, (3, 2, 2), (4,)], "dropout": [1.0, -0.1], "levels": [1]},
+    ),
     "to_levels": Case(data.to_levels, {"x0": IMAGES, "levels": 17}, like("x0"), refused={"levels": [1, 0]}, carries=True),
     "to_uint8": Case(data.to_uint8, {"x0": IMAGES}, lambda a: [(a["x0"].shape, torch.uint8)]),
     "check_images": Case(data.check_images, {"x0": IMAGES}, like("x0"), refused={"x0": [2 * torch.ones(N, 1, 8, 8), IMAGES.long(), X]}),

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from course_lib.data import load
-from course_lib.metrics import is_measured, measure
+from course_lib.metrics import cost, is_measured, measure, measure_loss
 from course_lib.training import Recipe, Trained, load_trained
 
 scoreboard = importlib.import_module("course_lib.metrics.scoreboard")
@@ -82,6 +82,20 @@ def test_bits_are_those_of_held_out_images_with_the_standard_error_over_them(hea
     n = len(held_out)
     assert found["mean"] == (n - 1) / 2 and found["images"] == n
     assert found["standard_error"] == pytest.approx((n * (n + 1) / 12 / n) ** 0.5)
+
+
+def test_of_a_model_that_makes_no_images_the_loss_on_held_out_ones_is_measured():
+    autoencoder = load_trained("autoencoder-digits")
+    x0 = load("digits").held_out.x0
+    back = autoencoder.model.decode(autoencoder.model.encode(x0))
+    squares = sum(((a - b) ** 2).sum().item() for a, b in zip(back, x0, strict=True))
+    found = measure_loss(autoencoder)["held_out"]
+    assert found["images"] == len(x0) and found["loss"] == pytest.approx(squares / len(x0), rel=1e-4)
+
+
+def test_a_fitted_model_has_as_many_weights_as_numbers_that_it_stores():
+    trained = load_trained("naive-bayes-digits")
+    assert cost(trained.model, trained.recipe, cond=torch.zeros(64, dtype=torch.long)).weights == 10 + 10 * 64 * 17
 
 
 def test_a_card_is_measured_only_where_every_column_has_its_number():

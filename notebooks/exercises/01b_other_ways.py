@@ -1,0 +1,148 @@
+"""The exercises of lesson 01b: a classifier backwards, and one pixel at a time."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from course_lib.exercises import Exercise, Spy, Value, normal, uniform
+
+SCORES = normal(1, 6, 4)
+
+
+def classifier(x):
+    return torch.tanh(x.flatten(1)) @ SCORES + 0.3 * x.flatten(1).square() @ SCORES.flip(1)
+
+
+def ascend(classifier, x, y, rate):
+    x = x.detach().requires_grad_()
+    log_p = classifier(x).log_softmax(1)[torch.arange(len(y)), y]
+    (slope,) = torch.autograd.grad(log_p.sum(), x)
+    return x.detach() + rate * slope
+
+
+Exercise(
+    "01b.1",
+    ascend,
+    cases=[
+        {"classifier": Spy(classifier), "x": normal(2, 5, 1, 2, 3), "y": torch.tensor([0, 3, 1, 2, 3]), "rate": 0.7},
+        {"classifier": Spy(classifier), "x": normal(3, 3, 1, 2, 3), "y": torch.tensor([2, 2, 0]), "rate": 0.1},
+    ],
+    gives=[Value("the images", "x + rate · ∇ log p(y | x)")],
+    slips={
+        "downhill: the score was to rise": "x.detach() + rate * slope -> x.detach() - rate * slope",
+        "the score itself, not its log-probability: the other classes have to fall, too":
+            "classifier(x).log_softmax(1) -> classifier(x)",
+        "the probability, not its logarithm: where it is near 0 or 1 its slope dies":
+            "classifier(x).log_softmax(1) -> classifier(x).softmax(1)",
+        "the mean over the batch: each image moves by less, the more images there are": "log_p.sum() -> log_p.mean()",
+        "the gradient alone; it is a step from x": "x.detach() + rate * slope -> rate * slope",
+        "the softmax runs over the classes, not over the batch": "A.log_softmax(1) -> A.log_softmax(0)",
+        "the sum over all classes, not the wanted one":
+            "classifier(x).log_softmax(1)[torch.arange(len(y)), y] -> classifier(x).log_softmax(1)",
+    },
+    hints=[
+        "log p(y | x) is a log_softmax of the scores; pick each image's own y.",
+        "x.detach().requires_grad_(), then torch.autograd.grad of the sum over the batch.",
+    ],
+)  # fmt: skip
+
+
+def causal_mask(size, itself):
+    mask = torch.ones(size, size)
+    middle = size // 2
+    mask[middle, middle + int(itself) :] = 0
+    mask[middle + 1 :] = 0
+    return mask
+
+
+Exercise(
+    "01b.2",
+    causal_mask,
+    cases=[
+        {"size": size, "itself": itself}
+        for size, itself in ((3, True), (3, False), (5, False), (5, True), (7, False), (1, True))
+    ],
+    gives=[Value("the mask", "1 in the rows above, and in the middle row to the left (and in the middle, if `itself`)")],
+    slips={
+        "the rows below are not known yet": "mask[middle + 1 :] = 0 -> mask[size:] = 0",
+        "in its own row, too, a pixel may only look to the left":
+            "mask[middle, middle + int(itself) :] = 0 -> mask[middle, middle] = float(itself)",
+        "the middle is turned round: `itself` allows it": "int(itself) -> 1 - int(itself)",
+        "the whole middle row is hidden, but its left half is known":
+            "return torch.cat([torch.ones(size // 2, size), torch.zeros(size - size // 2, size)])",
+        "columns for rows: images are read row by row": "return torch.ones(size, size).tril(int(itself) - 1)",
+        "nothing is hidden: the network would see what it has to predict": "return torch.ones(size, size)",
+        "`itself` decides whether the middle may be seen; here it always may": "int(itself) -> 1",
+        "`itself` decides whether the middle may be seen; here it never may": "int(itself) -> 0",
+        "ones and zeros are exchanged": "return mask -> return 1 - mask",
+        "the rows above are known": "mask = torch.ones(size, size) -> mask = torch.zeros(size, size)",
+    },
+    hints=[
+        "Everything above the middle row is known, nothing below it.",
+        "In the middle row: ones before the middle; the middle itself is 1 only if `itself`.",
+    ],
+)  # fmt: skip
+
+
+def bits_per_pixel(logits, level):
+    nats = F.cross_entropy(logits, level, reduction="none")
+    return nats.flatten(1).mean(1) / math.log(2)
+
+
+def grey(seed, levels, *shape):
+    return ((uniform(seed, *shape) + 1) / 2 * levels).long().clamp(max=levels - 1)
+
+
+Exercise(
+    "01b.3",
+    bits_per_pixel,
+    cases=[
+        {"logits": normal(4, 3, 5, 2, 7), "level": grey(5, 5, 3, 2, 7)},
+        {"logits": 2 * normal(6, 7, 3, 5, 2), "level": grey(7, 3, 7, 5, 2)},
+    ],
+    gives=[Value("the bits", "−log₂ of the probability of the pixel's grey value, averaged over the pixels")],
+    slips={
+        "nats; a bit is log 2 of them": "A / math.log(2) -> A",
+        "multiplied by log 2, where nats have to be divided by it": "A / math.log(2) -> A * math.log(2)",
+        "the bits of the whole image; per pixel was asked": "A.mean(1) -> A.sum(1)",
+        "one number for the whole batch": "A.mean(1) -> A.mean()",
+        "the sign: a probability below 1 costs bits": "nats.flatten(1) -> -nats.flatten(1)",
+        "the probability of the most probable grey value, not of the one that is there":
+            "return -logits.log_softmax(1).amax(1).flatten(1).mean(1) / math.log(2)",
+        "scores are no log-probabilities yet: they have to be normalized":
+            "return -logits.gather(1, level[:, None]).flatten(1).mean(1) / math.log(2)",
+    },
+    hints=[
+        "log_softmax over the levels (dimension 1), then pick each pixel's own level: that is what F.cross_entropy does.",
+        "Divide by log 2 to turn nats into bits, and average over the pixels of each image.",
+    ],
+)  # fmt: skip
+
+
+def draw_level(scores, u):
+    running = scores.softmax(1).cumsum(1)
+    return (running <= u[:, None]).sum(1)
+
+
+Exercise(
+    "01b.4",
+    draw_level,
+    cases=[
+        {"scores": 1.5 * normal(8, 31, 5), "u": (uniform(9, 31) + 1) / 2},
+        {"scores": normal(10, 17, 3), "u": (uniform(11, 17) + 1) / 2},
+        {"scores": normal(12, 11, 7) * 3, "u": (uniform(13, 11) + 1) / 2},
+        {"scores": normal(14, 13, 2), "u": (uniform(15, 13) + 1) / 2},
+        {"scores": normal(16, 7, 11), "u": (uniform(17, 7) + 1) / 2},
+    ],
+    gives=[Value("the levels", "how many running sums of the softmax are at most u")],
+    slips={
+        "that is the most probable level, whatever the dice say": "return scores.argmax(1)",
+        "the scores are no probabilities yet": "scores.softmax(1).cumsum(1) -> scores.cumsum(1)",
+        "the probabilities themselves, not their running sums": "scores.softmax(1).cumsum(1) -> scores.softmax(1)",
+        "one level too high": "(running <= u[:, None]).sum(1) -> (running <= u[:, None]).sum(1) + 1",
+        "the order is turned round: the lowest u is the first level": "running <= u[:, None] -> running > u[:, None]",
+        "all levels equally often": "return (u * scores.shape[1]).long()",
+    },
+    hints=["The running sums of the probabilities cut [0, 1) into pieces.", "Count the running sums that are at most u."],
+)  # fmt: skip
