@@ -169,7 +169,7 @@ class Judge(Exercise):
             if not self._accepts(answer, candidate):
                 return "your check refuses a function that is right"
         missed = [sentence for sentence, candidate in self.candidates.items() if self._accepts(answer, candidate)]
-        more = f" (and {len(missed) - 1} of {len(self.candidates)} others)" if missed[1:] else ""
+        more = f" (and {len(missed) - 1} of {len(self.candidates) - 1} others)" if missed[1:] else ""
         return f"your check accepts a wrong function{more}: {missed[0]}" if missed else ""
 
     @staticmethod

@@ -153,7 +153,7 @@ class _Reading:
         name, at = self.named(view), self._where(n) + ", " if self._where(n) else ""
         if slot.value is None and right.is_gradient:
             return (
-                f"{right.give.name} is right, but no gradient reaches {right.give.gradient}'s answer: with .item(), "
+                f"{right.give.name} is right, but no gradient reaches {right.gradient_of}: with .item(), "
                 ".detach(), NumPy or no_grad nothing can be trained"
             )
         if slot.value is None:
@@ -164,9 +164,8 @@ class _Reading:
         bad = ~slot.value.isfinite() & right.value.isfinite()
         if bad.any():
             part = "" if bad.all() else f" in {int(bad.sum())} of {bad.numel()} entries"
-            return (
-                f"{at}{name} is NaN or infinite{part}: a root or logarithm of something negative, or a division by 0?"
-            )
+            f"{at}{name} is NaN or infinite{part}: a root or logarithm of something negative, a logarithm of 0, "
+            "or a division by 0?"
         found, wanted = view.of(self.founds[n], self.cases[n]), view.of(self.rights[n], self.cases[n])
         if found is None or wanted is None:
             found, wanted = slot.value, right.value
@@ -221,6 +220,8 @@ def _relation(pairs: list[tuple[Tensor, Tensor]]) -> str:
     if len(pairs) > 1 and all(r.numel() > 1 and close(r, r.flatten()[0].expand_as(r)) for r in ratios):
         listed = ", ".join(f"{float(r.flatten()[0]):.4g}" for r in ratios[:3])
         return f"it is what it should be times one number in each case ({listed})"
+    if all(right.ndim == 0 and right.item() in (0, 1) for _, right in pairs):
+        return ""  # a verdict is right or wrong, and wrong is always 1 minus right
     for text, f in RELATIONS.items():
         if len(x) > 2 and all(close(p, f(q)) for p, q in pairs):
             return text

@@ -26,7 +26,8 @@ class NotYet(Exception):
 class Value:
     """A result that is compared as it is. formula: told after some tries. rtol: relative, 0 is for exact.
 
-    gradient: the argument (a tensor or a Spy) with respect to which the result must carry the solution's gradient.
+    gradient: the arguments (tensors or a Spy; their names, with spaces between) with respect to which the result must carry
+    the solution's gradient.
     """
 
     name: str = "the answer"
@@ -99,14 +100,19 @@ class Spy:
 
 @dataclass
 class Slot:
-    """One thing that came out. value: float64, or None where it was no number. whole: it is counted, not measured."""
+    """One thing that came out. value: float64, or None where it was no number. whole: it is counted, not measured.
+
+    gradient_of: for a gradient, what it is taken with respect to.
+    """
 
     name: str
     give: Value
     value: Tensor | None
     whole: bool = False
     coarse: float = 0.0
-    is_gradient: bool = False
+    gradient_of: str = ""
+
+    is_gradient = property(lambda self: bool(self.gradient_of))
 
 
 Slots = dict[str, Slot]
@@ -180,15 +186,14 @@ def same(found: Slots, right: Slots, case: dict[str, Any]) -> bool:
 
 def run(function: Callable, case: dict[str, Any], gives: list[Value | Calls]) -> Slots:
     """Call with copies of a case: what comes out, by name. Raises NotYet, and whatever the function raises."""
-    tracked = {g.gradient for g in gives if isinstance(g, Value) and g.gradient}
+    tracked = {name for g in gives if isinstance(g, Value) for name in g.gradient.split()}
     own = {name: _fresh(value, name in tracked) for name, value in case.items()}
     result = called(function, own)
     slots = [s for g in gives if isinstance(g, Calls) for s in _calls(own[g.of], g)]
     wanted = [g for g in gives if isinstance(g, Value)]
     for give, value in zip(wanted, _results(result, wanted), strict=True):
         slots.append(_slot(give.name, give, value))
-        if give.gradient:
-            slots.append(_gradient(give, value, own[give.gradient]))
+        slots.extend(_gradient(give, value, name, own[name]) for name in give.gradient.split())
     return {slot.name: slot for slot in slots}
 
 
@@ -236,11 +241,12 @@ def _repeated(call: tuple, before: list[tuple]) -> bool:
     return any(len(call) == len(other) and all(map(alike, call, other)) for other in before)
 
 
-def _gradient(give: Value, value: Any, argument: Tensor | Spy) -> Slot:
+def _gradient(give: Value, value: Any, name: str, argument: Tensor | Spy) -> Slot:
     leaves = argument.answers if isinstance(argument, Spy) else [argument]
-    slot = Slot(f"the gradient of {give.name} with respect to {give.gradient}", give, None, is_gradient=True)
+    slot = Slot(f"the gradient of {give.name} with respect to {name}", give, None)
+    slot.gradient_of = f"{name}'s answer" if isinstance(argument, Spy) else name
     if torch.is_tensor(value) and value.requires_grad and leaves and all(x.requires_grad for x in leaves):
-        grads = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
+        grads = torch.autograd.grad(value.sum(), leaves, allow_unused=True, retain_graph=True)
         whole = [torch.zeros_like(x) if g is None else g for g, x in zip(grads, leaves, strict=True)]
         with contextlib.suppress(RuntimeError):
             slot.value = torch.cat(whole).double() if len(whole) > 1 else whole[0].double()

@@ -8,6 +8,7 @@ WEIGHT = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
 MEAN = torch.tensor([-1.2, 0.3, 1.9], dtype=torch.float64)
 STD = torch.tensor([0.4, 0.9, 0.25], dtype=torch.float64)
 MIXTURE = {"weight": WEIGHT, "mean": MEAN, "std": STD}
+HALVES = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
 OTHER = {
     "weight": torch.tensor([0.15, 0.85], dtype=torch.float64),
     "mean": torch.tensor([2.1, -0.4], dtype=torch.float64),
@@ -25,7 +26,7 @@ Exercise(
     class_probability,
     cases=[
         {"log_likelihood": shift + scale * normal(1, 7, 5), "prior": torch.tensor([0.3, 0.1, 0.25, 0.2, 0.15]).double()}
-        for shift, scale in ((-3.0, 1.0), (-2000.0, 2.0))
+        for shift, scale in ((-3.0, 1.0), (-2000.0, 2.0), (torch.linspace(-2000, -3, 7).double()[:, None], 1.0))
     ],
     gives=[Value("p(y | x)", "the softmax of log p(x | y) + log p(y)")],
     slips={
@@ -35,6 +36,10 @@ Exercise(
         "the joint probability: it still has to be divided by its sum over the classes":
             "log_joint.softmax(1) -> log_joint.exp()",
         "the logarithm of what was asked for": "log_joint.softmax(1) -> log_joint.log_softmax(1)",
+        "multiplied by the prior after the sum was taken: now the rows do not add up to 1":
+            "return log_likelihood.softmax(1) * prior",
+        "the largest logarithm of all points was taken out; each row needs its own":
+            "l = log_likelihood + prior.log()\np = (l - l.max()).exp()\nreturn p / p.sum(1, keepdim=True)",
         "the sum runs over the points, not over the classes": "A.softmax(1) -> A.softmax(0)",
         "exp of −2,000 is 0 for a computer, and 0 / 0 is no number: take the largest logarithm out first":
             "joint = (log_likelihood + prior.log()).exp()\nreturn joint / joint.sum(1, keepdim=True)",
@@ -66,6 +71,10 @@ Exercise(
     slips={
         "without the prior: that is log p(x | y)": "prior.log() + A -> A",
         "the prior itself is added to logarithms": "prior.log() -> prior",
+        "64 small factors make 0 for a computer, and log 0 is −∞: add up logarithms":
+            "picked = table[:, torch.arange(len(level)), level]\nreturn (prior * (picked / 1e7).prod(1)).log()",
+        "the prior goes in once, not at each pixel":
+            "return (prior.log()[:, None] + table[:, torch.arange(len(level)), level].log()).sum(1)",
         "the mean over the pixels; independent probabilities multiply, so all logarithms add up": "A.sum(1) -> A.mean(1)",
         "probabilities are added; those of independent pixels multiply":
             "table[:, pixel, level].log().sum(1) -> table[:, pixel, level].sum(1).log()",
@@ -107,6 +116,7 @@ Exercise(
             "(x - mean) @ U -> x @ U",
         "the mean is missing at the end: that is the point's place seen from the mean": "mean + z @ U.T -> z @ U.T",
         "the k numbers; the way back to d numbers is missing": "return (x - mean) @ U",
+        "only the first direction was used": "z = (x - mean) @ U[:, :1]\nreturn mean + z @ U[:, :1].T",
         "what is left over after the plane, not the point in it": "return x - (mean + (x - mean) @ U @ U.T)",
         "the mean neither taken off nor put back": "return x @ U @ U.T",
         "the mean alone, whatever x is": "return mean.expand_as(x)",
@@ -142,7 +152,9 @@ Exercise(
         "a sum over the points; each point's responsibilities add up to 1": "A.softmax(1) -> A.softmax(0)",
         "q(x, z), not yet divided by q(x)":
             "(weight.log() + log_normal).softmax(1) -> (weight.log() + log_normal).exp()",
-        "all of a point to its most responsible component: that is k-means, not EM":
+        "multiplied by the weights after the sum was taken: now they do not add up to 1":
+            "log_normal = -0.5 * ((x[:, None] - mean) / std) ** 2 - std.log()\nreturn log_normal.softmax(1) * weight",
+        "the whole point is given to its most responsible component: that is k-means, not EM":
             "log_normal = -0.5 * ((x[:, None] - mean) / std) ** 2 - std.log()\n"
             "return torch.nn.functional.one_hot((weight.log() + log_normal).argmax(1), len(mean)).double()",
         "the nearest mean, whatever the weights and widths":
@@ -198,7 +210,7 @@ Exercise(
     cases=[
         {"u": (uniform(18, 31) + 1) / 2, "eps": normal(19, 31), **MIXTURE},
         {"u": (uniform(20, 17) + 1) / 2, "eps": normal(21, 17), **OTHER},
-        {"u": torch.tensor([0.0, 0.5, 0.7, 0.6999, 0.9999]).double(), "eps": normal(22, 5), **MIXTURE},
+        {"u": torch.tensor([0.0, 0.5, 0.75, 0.7499, 0.9999]).double(), "eps": normal(22, 5), **MIXTURE, "weight": HALVES},
     ],
     gives=[Value("the samples", "mean[z] + std[z] · eps, z the first component whose cumulative weight exceeds u")],
     slips={
@@ -215,7 +227,9 @@ Exercise(
         "the first component for every sample; u decides which": "return mean[0] + std[0] * eps",
         "a u that equals a running sum belongs to the next component, since u can be 0 but not 1":
             "torch.searchsorted(A, u, right=True) -> torch.searchsorted(A, u)",
-        "the order is turned round: the lowest u belongs to the first component":
+        "one component too high": "z = A -> z = (A + 1).clamp(max=len(weight) - 1)",
+        "always the heaviest component; u decides which": "return mean[weight.argmax()] + std[weight.argmax()] * eps",
+        "the order is reversed: the lowest u belongs to the first component":
             "z = torch.searchsorted(weight.cumsum(0), 1 - u).clamp(max=len(weight) - 1)\nreturn mean[z] + std[z] * eps",
     },
     hints=[
@@ -247,7 +261,9 @@ Exercise(
         for heights in (
             rises(23), with_dip(24, 6, 0.01), torch.full((5,), -3.0).double(), with_dip(25, 11, 1e-4), rises(26, 2),
             with_dip(27, 1, 2.0), with_dip(29, 11, 50.0), -rises(30), rises(31) + 80,
-            torch.tensor([-5.0, -3.0, -3.0 - 5e-10, -2.0], dtype=torch.float64), with_dip(28, 4, 1e-6),
+            torch.tensor([-5.0, -3.0, -3.0 - 5e-10, -2.0], dtype=torch.float64),
+            torch.tensor([-4000.0, -3000.0, -3000.0 - 1e-7, -2000.0]).double() - torch.tensor([0, 0, 1e-7, 0]).double(),
+            torch.tensor([-5.0, -3.0, -3.0 - 5e-9, -2.0], dtype=torch.float64), with_dip(28, 4, 1e-6),
         )
     ],
     gives=[Value("the verdict", "whether every height is at least the one before it, up to 1e-9")],

@@ -26,6 +26,8 @@ Exercise(
         "the other way round: the divergence of N(0, I) from q":
             "return 0.5 * ((mu**2 + 1) / logvar.exp() - 1 + logvar).sum(1)",
         "the sign: a divergence is never negative": "0.5 * A -> -0.5 * A",
+        "exp(logvar) is σ², not σ": "return 0.5 * (mu**2 + (2 * logvar).exp() - 1 - 2 * logvar).sum(1)",
+        "summed over the batch, not over the coordinates": "A.sum(1) -> A.sum(0)",
         "without the mean's part": "mu**2 + A -> A",
         "μ itself; it is the squared distance of the means": "mu**2 -> mu",
     },
@@ -58,6 +60,9 @@ Exercise(
         "log p(x), which the ELBO only bounds: q plays no part in it": "return log_joint.logsumexp(0)",
         "all z count the same, but the expectation is under q": "return (log_joint - q.log()).mean()",
         "q itself where its logarithm belongs": "q.log() -> q",
+        "p(x, z) where its logarithm belongs": "log_joint -> log_joint.exp()",
+        "that is the gap to log p(x)": "return (q * (q.log() - log_joint.log_softmax(0))).sum()",
+        "the average is under q, not under the posterior": "return (log_joint.softmax(0) * (log_joint - q.log())).sum()",
     },
     hints=[
         "An expectation under q is a sum of q times something.",
@@ -83,6 +88,8 @@ Exercise(
         "the sign: a divergence is never negative": "q.log() - log_posterior -> log_posterior - q.log()",
         "without the entropy of q": "q.log() - log_posterior -> -log_posterior",
         "all z count the same, but the expectation is under q": "return (q.log() - log_joint.log_softmax(0)).mean()",
+        "that is the ELBO itself": "return (q * (log_joint - q.log())).sum()",
+        "that is log p(x)": "return log_joint.logsumexp(0)",
         "the squared difference is no divergence": "return ((q - log_joint.softmax(0)) ** 2).sum()",
         "half the sum of the differences: that is the total variation":
             "return 0.5 * (q - log_joint.softmax(0)).abs().sum()",
@@ -102,7 +109,7 @@ Exercise(
     "02.4",
     reparameterize,
     cases=[{"mu": normal(11, 5, 3), "logvar": normal(12, 5, 3), "eps": normal(13, 5, 3)}],
-    gives=[Value("z", "μ + exp(½ logvar) eps", gradient="logvar")],
+    gives=[Value("z", "μ + exp(½ logvar) eps", gradient="mu logvar")],
     slips={
         "the noise is multiplied by the variance; it takes the standard deviation":
             "(0.5 * logvar).exp() -> logvar.exp()",
@@ -110,8 +117,11 @@ Exercise(
         "noise of variance 1, whatever logvar says": "(0.5 * logvar).exp() * eps -> eps",
         "exp(2 logvar) is the variance squared": "0.5 * logvar -> 2 * logvar",
         "the mean alone": "mu + A -> mu",
-        "no gradient reaches μ and logvar, because they are detached":
+        "μ and logvar are detached, so no gradient reaches them":
             "return mu.detach() + (0.5 * logvar.detach()).exp() * eps",
+        "μ is detached, so no gradient reaches it": "return mu.detach() + (0.5 * logvar).exp() * eps",
+        "logvar is detached, so no gradient reaches it": "return mu + (0.5 * logvar.detach()).exp() * eps",
+        "the noise is added to μ first, and then μ is widened too": "return (mu + eps) * (0.5 * logvar).exp()",
     },
     hints=["σ is the square root of exp(logvar).", "The square root of an exponential is the exponential of half of it."],
 )  # fmt: skip
@@ -140,6 +150,7 @@ Exercise(
         "the mean of all; one estimate for each draw was asked for":
             "return (f * ((z - mu) ** 2 / sigma**3 - 1 / sigma)).mean()",
         "the sign is turned": "f * score -> -f * score",
+        "the gradient with respect to log σ": "return f * ((z - mu) ** 2 / sigma**2 - 1)",
     },
     hints=[
         "The estimator is f(z) times the derivative of log q(z) with respect to the parameter.",
@@ -155,7 +166,10 @@ def importance_weighted(log_ratio):
 Exercise(
     "02.6",
     importance_weighted,
-    cases=[{"log_ratio": normal(18, 5, 7) - 3}, {"log_ratio": 3 * normal(19, 3, 11) - 2000}, {"log_ratio": normal(20, 7, 1)}],
+    cases=[
+        {"log_ratio": normal(18, 5, 7) - 3}, {"log_ratio": 3 * normal(19, 3, 11) - 2000}, {"log_ratio": normal(20, 7, 1)},
+        {"log_ratio": normal(21, 3, 2) + torch.tensor([[-2000.0, -1999.0], [-3.0, -2.0], [-2000.0, -3.0]]).double()},
+    ],
     gives=[Value("L_k", "log of the mean of exp(log_ratio) over the draws")],
     slips={
         "the sum in the place of the average: log k too much": "A - math.log(log_ratio.shape[1]) -> A",
@@ -163,6 +177,11 @@ Exercise(
         "exp of −2,000 is 0 for a computer, and log 0 is −∞: take the largest out first":
             "return log_ratio.exp().mean(1).log()",
         "the average runs over the batch": "return log_ratio.logsumexp(0) - math.log(log_ratio.shape[0])",
+        "log of how many x there are, not of how many draws": "log_ratio.shape[1] -> log_ratio.shape[0]",
+        "the largest of the whole batch was taken out; each row needs its own":
+            "top = log_ratio.max()\nreturn (log_ratio - top).exp().mean(1).log() + top",
+        "the largest was taken out and not put back":
+            "return (log_ratio - log_ratio.amax(1, keepdim=True)).exp().mean(1).log()",
         "the largest of the draws is no average": "return log_ratio.amax(1)",
         "divided by k outside the logarithm": "return log_ratio.logsumexp(1) / log_ratio.shape[1]",
     },
@@ -190,7 +209,16 @@ Judge(
     "02.7",
     is_an_elbo,
     right=[discrete_elbo, lambda q, log_joint: log_joint.logsumexp(0) - (q * (q / log_joint.softmax(0)).log()).sum()],
-    wrong=exercise_named("02.2").wrong(),
+    wrong=exercise_named("02.2").wrong()
+    | {
+        "twice the gap below log p(x)": lambda q, log_joint: log_joint.logsumexp(0) - 2 * gap_of(q, log_joint),
+        "below log p(x) by the divergence of the posterior from q": lambda q, log_joint: (
+            log_joint.logsumexp(0) - gap_of(log_joint.softmax(0), q.log())
+        ),
+        "below log p(x) by the squared difference of q and the posterior": lambda q, log_joint: (
+            log_joint.logsumexp(0) - ((q - log_joint.softmax(0)) ** 2).sum()
+        ),
+    },
     slips={
         "your check refuses a function that is right": "return False",
         "your check accepts a wrong function": "return True",

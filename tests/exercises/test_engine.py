@@ -266,7 +266,7 @@ def test_a_student_s_check_must_accept_what_is_right_and_refuse_what_is_wrong():
     assert JUDGE.examine(keeps_variance).right and JUDGE.examine(asserts).right
     assert "refuses" in JUDGE.examine(lambda candidate: False).message
     assert (
-        "accepts a wrong function (and 1 of 2 others): noise at full strength"
+        "accepts a wrong function (and 1 of 1 others): noise at full strength"
         in JUDGE.examine(lambda candidate: True).message
     )
     assert "nothing" in JUDGE.examine(lambda candidate: print(end="")).message

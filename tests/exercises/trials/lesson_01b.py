@@ -62,6 +62,33 @@ def _flat_mask(size, itself):
     return flat.view(size, size)
 
 
+def _blind(network, places=range(64), itself=True):
+    level = torch.randint(17, (2, 64), generator=torch.Generator().manual_seed(3))
+    before = network(level.view(2, 8, 8)).reshape(2, 17, 64)
+    for i in places:
+        other = level.clone()
+        first = i if itself else i + 1
+        other[:, first:] = 16 - other[:, first:]
+        other[:, first:] += (other[:, first:] == level[:, first:]).long()
+        after = network(other.view(2, 8, 8)).reshape(2, 17, 64)
+        if (before[..., : i + 1] - after[..., : i + 1]).abs().max() > 1e-9:
+            return False
+    return True
+
+
+def _blind_by_one(network):
+    level = np.full((1, 64), 3)
+    before = np.asarray(network(torch.tensor(level).view(1, 8, 8))).reshape(17, 64)
+    for i in range(64):
+        for value in (0, 9, 16):
+            other = level.copy()
+            other[0, i] = value
+            after = np.asarray(network(torch.tensor(other).view(1, 8, 8))).reshape(17, 64)
+            if not np.allclose(before[:, : i + 1], after[:, : i + 1]):
+                return False
+    return True
+
+
 WRONG = {
     "01b.1": [
         (_ascend(lambda s: s.log_softmax(1), sign=-1.0), "downhill|sign"),
@@ -76,7 +103,7 @@ WRONG = {
     ],
     "01b.2": [
         (lambda size, itself: torch.ones(size, size), "nothing is hidden"),
-        (lambda size, itself: torch.ones(size, size).tril(int(itself) - 1), "columns"),
+        (lambda size, itself: torch.ones(size, size).tril(int(itself) - 1), "columns|triangle"),
         (lambda size, itself: _flat_mask(size, not itself), "turned round"),
         (lambda size, itself: _flat_mask(size, True), "always may"),
         (lambda size, itself: _flat_mask(size, False), "never may"),
@@ -111,8 +138,20 @@ WRONG = {
         (lambda scores, u: (scores.softmax(1).cumsum(1) > u[:, None]).sum(1), "turned"),
         (lambda scores, u: (scores.softmax(1).cumsum(1) <= u[:, None]).sum(1) + 1, "high|off"),
         (lambda scores, u: (u * scores.shape[1]).long(), "equally"),
-        (lambda scores, u: (scores.softmax(1).cumsum(1) <= 1 - u[:, None]).sum(1), "1 − u"),
+        (lambda scores, u: (scores.softmax(1).cumsum(1) <= 1 - u[:, None]).sum(1), "1 − u|lowest level"),
         (lambda scores, u: torch.zeros(len(u), dtype=torch.long), "0 everywhere"),
+        (lambda scores, u: (scores.softmax(1).cumsum(1) < u[:, None]).sum(1), "probability 0"),
+        (lambda scores, u: (scores.softmax(0).cumsum(1) <= u[:, None]).sum(1), "over the levels"),
+    ],
+    "01b.5": [
+        (lambda network: True, "accepts a wrong"),
+        (lambda network: False, "refuses"),
+        (lambda network: not _blind(network), "refuses"),
+        (lambda network: _blind(network, range(1)), "accepts a wrong"),
+        (lambda network: _blind(network, [63]), "accepts a wrong"),
+        (lambda network: _blind(network, itself=False), "own pixel"),
+        (lambda network: bool(network(torch.zeros(1, 8, 8, dtype=torch.long)).std() >= 0), "accepts a wrong"),
+        (lambda network: _blind(network, range(0, 64, 8)), "accepts a wrong"),
     ],
 }
 
@@ -157,5 +196,13 @@ RIGHT = {
             [next(i for i, c in enumerate(row.softmax(0).cumsum(0)) if c > v) for row, v in zip(scores, u, strict=True)]
         ),
         lambda scores, u: (scores.exp().cumsum(1) <= u[:, None] * scores.exp().sum(1, keepdim=True)).sum(1),
+    ],
+    "01b.5": [
+        _blind,
+        lambda network: torch.tensor(_blind(network)),
+        lambda network: _blind(network, range(63, -1, -1)),
+        _blind_by_one,
+        lambda network: int(_blind(network)),
+        lambda network: all(_blind(network, [i]) for i in range(64)),
     ],
 }

@@ -116,7 +116,7 @@ WRONG = {
         (lambda log_ratio: log_ratio.logsumexp(1) / log_ratio.shape[1], "outside|divided"),
         (lambda log_ratio: log_ratio.logsumexp(0) - math.log(len(log_ratio)), "batch|shape"),
         (lambda log_ratio: log_ratio.logsumexp(1) + math.log(log_ratio.shape[1]), "sign"),
-        (lambda log_ratio: log_ratio.logsumexp(1) - math.log(len(log_ratio)), "0 stands for 1"),
+        (lambda log_ratio: log_ratio.logsumexp(1) - math.log(len(log_ratio)), "0 stands for 1|how many x"),
     ],
     "02.7": [
         (_touches_only, "q plays no part"),
