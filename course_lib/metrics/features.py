@@ -37,7 +37,14 @@ class Features:
         return self.trained.card["reference"]["fd"]
 
     def __call__(self, x0: Tensor) -> Tensor:
-        """(n, channels, size, size) images to (n, features), in batches; (n, 2) points as they are."""
+        """(n, channels, size, size) images to (n, features), in batches; (n, 2) points as they are.
+
+        Raises ValueError for images outside [-1, 1], and for another shape than the data's.
+        """
+        if checks.batch("x0", x0).shape[1:] != self.data.shape:
+            raise ValueError(f"x0 must be of the shape (n, *{self.data.shape}); got {tuple(x0.shape)}")
+        if self.trained:
+            check_images(x0)
         return x0 if self.trained is None else extract(self.trained, x0)
 
 
@@ -90,6 +97,9 @@ def classify(trained: Trained, x0: Tensor) -> Tensor:
 def measure_reference(trained: Trained, data: Dataset) -> dict:
     """What a feature network's recipe.json says: its accuracy, and the distance of training from held-out images."""
     held_out = data.held_out
+    if not hasattr(trained.model, "features") or data.name != trained.recipe.data:
+        wanted = f"a classifier and the data that it learned from ({trained.recipe.data})"
+        raise ValueError(f"a reference is measured of {wanted}; got {trained.recipe.name} and {data.name}")
     fd = frechet_draws(extract(trained, data.train.x0), extract(trained, held_out.x0), SAMPLES, DRAWS)
     return {
         "accuracy": (classify(trained, held_out.x0) == held_out.label).double().mean().item(),

@@ -27,11 +27,12 @@ def build_notebooks(names: list[str], everything: bool = False) -> bool:
     """Execute the sources whose cells differ from their notebook, write the notebooks, and print what each measures.
 
     names: beginnings of lessons' names, which are executed in any case; without any, all that changed. Returns whether
-    every cell ran. Raises ValueError where no lesson has such a name.
+    every cell ran. Raises ValueError, before any is executed, for a name that no lesson has.
     """
+    for name in names:
+        if not name or not any(lesson.startswith(name) for lesson in lesson_names()):
+            raise ValueError(f"there is no lesson {name!r}; there are {', '.join(lesson_names())}")
     sources = [s for s in sorted(SOURCES.glob("*.py")) if not names or any(s.stem.startswith(n) for n in names)]
-    if not sources:
-        raise ValueError(f"there is no lesson {' or '.join(names)}; there are {', '.join(lesson_names())}")
     fine = True
     for source in sources:
         target = NOTEBOOKS / f"{source.stem}.ipynb"

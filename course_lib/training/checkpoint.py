@@ -133,7 +133,7 @@ def newest(run: Path, to_resume: bool = False) -> Path | None:
 
 
 def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe.
+    """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe, or one without it.
 
     Where the learning rate does not fall, a run is the beginning of any longer one, and may go on to more steps.
     """
@@ -152,7 +152,9 @@ def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
     try:
         content = io.BytesIO((folder / TRAINING).read_bytes())
         training = torch.load(content, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        if not all(isinstance(training[part], dict) for part in ("model", "optimizers")):
+            raise ValueError("it holds no weights and optimizers by name")
+    except (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
         why = str(error).partition("\n")[0]
         raise CheckpointError(f"the training state in {shorten(folder)} can't be read: {why}") from error
     return {**training, "average": read_weights(folder), "step": card["step"]}

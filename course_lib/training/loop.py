@@ -26,7 +26,7 @@ from course_lib.training import checkpoint
 from course_lib.training.checkpoint import MODEL, CheckpointError
 from course_lib.training.device import accelerator_for, has_bf16, pick_device
 from course_lib.training.progress import Clock, Progress
-from course_lib.training.recipes import Recipe
+from course_lib.training.recipes import Recipe, check_recipe
 from course_lib.training.trained import build, check_needed, fill, needed_by, own_weights, size_of_checkpoint, start_in
 
 
@@ -57,8 +57,7 @@ class Run:
         every: int = 25,
         save_every: int = 250,
     ):
-        if not isinstance(recipe, Recipe):
-            raise ValueError(f"recipe must be a Recipe, as recipe_named(name) gives it; got {checks.shown(recipe)}")
+        check_recipe(recipe)
         checks.whole("every", every, 1)
         checks.whole("save_every", save_every, 1)
         self.recipe, self.every, self.save_every = recipe, every, save_every
@@ -199,7 +198,11 @@ class Run:
         fill(self.averaged, self.recipe, state["average"], found)
         self._average.n_averaged.fill_(state["step"])
         for turn, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][turn])
+            try:
+                optimizer.load_state_dict(state["optimizers"][turn])
+                _check_moments(optimizer)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise CheckpointError(f"the optimizer's state in {shorten(found)} is damaged: {error}") from error
         self.step, self.done = state["step"], not self.recipe.steps
 
     def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:
@@ -295,6 +298,16 @@ def train(recipe: Recipe, out: Path | None = None, **options) -> Run:
             left = f"the model is usable{where}" if run.step else "nothing was trained"
             bar.write(f"stopped after step {run.step} of {recipe.steps}: {left}")
     return run
+
+
+def _check_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raises ValueError for averages of gradients that are not finite, or of another shape: PyTorch would read beyond them."""
+    for weight, averages in optimizer.state.items():
+        for name, value in averages.items():
+            if not torch.is_tensor(value) or value.shape not in ((), weight.shape) or not value.isfinite().all():
+                raise ValueError(
+                    f"{name} must be finite, of the shape {tuple(weight.shape)}; got {checks.shown(value)}"
+                )
 
 
 def _seed(*numbers: int) -> int:
