@@ -183,13 +183,18 @@ def check_images(x0: Tensor, name: str = "x0") -> Tensor:
     return x0
 
 
+def check_scale(x0: Tensor) -> Tensor:
+    """Images that may reach beyond [-1, 1], unchanged. Raises ValueError for NaN, and for values beyond 8: another scale."""
+    if not checks.floats("the images", x0).isfinite().all():
+        raise ValueError("the images hold NaN or infinite values")
+    if x0.numel() and x0.abs().max() > 8:
+        raise ValueError(f"images must be on the scale [-1, 1]; got {x0.min():.3g} … {x0.max():.3g}")
+    return x0
+
+
 def to_uint8(x0: Tensor) -> Tensor:
     """Images in [-1, 1] as 8 bit, 0 … 255, the same shape. What lies outside, as noise does, is clipped.
 
     Raises ValueError for NaN, and for values beyond 8, which no noise of variance 1 reaches: that is another scale.
     """
-    if not checks.floats("the images", x0).isfinite().all():
-        raise ValueError("the images hold NaN or infinite values")
-    if x0.numel() and x0.abs().max() > 8:
-        raise ValueError(f"images must be on the scale [-1, 1]; got {x0.min():.3g} … {x0.max():.3g}")
-    return ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return ((check_scale(x0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

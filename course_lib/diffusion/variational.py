@@ -171,7 +171,7 @@ def bound_weight(schedule: NoiseSchedule, target: Target) -> Tensor:
 
 
 def check_levels(x0: Tensor, levels: int) -> Tensor:
-    """The images, unchanged. Raises ValueError where they are not on so many grey levels from -1 to 1; there are at least two."""
+    """The images, unchanged. Raises ValueError where they are not on so many grey levels (at least two) from -1 to 1."""
     checks.whole("levels", levels, 2)
     low, high = checks.finite("x0", x0).aminmax()
     if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib import checks
-from course_lib.data import Dataset, check_images, check_labels, load
+from course_lib.data import Dataset, check_images, check_labels, check_scale, load
 from course_lib.metrics.frechet import frechet_draws
 from course_lib.training import CheckpointError, Trained, load_trained
 
@@ -39,13 +39,11 @@ class Features:
     def __call__(self, x0: Tensor) -> Tensor:
         """(n, channels, size, size) images to (n, features), in batches; (n, 2) points as they are.
 
-        Raises ValueError for images outside [-1, 1], and for another shape than the data's.
+        Raises ValueError for images on another scale than [-1, 1], beyond which they are clipped, and of another shape.
         """
         if checks.batch("x0", x0).shape[1:] != self.data.shape:
             raise ValueError(f"x0 must be of the shape (n, *{self.data.shape}); got {tuple(x0.shape)}")
-        if self.trained:
-            check_images(x0)
-        return x0 if self.trained is None else extract(self.trained, x0)
+        return x0 if self.trained is None else extract(self.trained, check_scale(x0))
 
 
 def extract(trained: Trained, x0: Tensor) -> Tensor:

@@ -198,11 +198,7 @@ class Run:
         fill(self.averaged, self.recipe, state["average"], found)
         self._average.n_averaged.fill_(state["step"])
         for turn, optimizer in self.optimizers.items():
-            try:
-                optimizer.load_state_dict(state["optimizers"][turn])
-                _check_moments(optimizer)
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
-                raise CheckpointError(f"the optimizer's state in {shorten(found)} is damaged: {error}") from error
+            checkpoint.fill_optimizer(optimizer, state["optimizers"].get(turn), found)
         self.step, self.done = state["step"], not self.recipe.steps
 
     def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:
@@ -298,16 +294,6 @@ def train(recipe: Recipe, out: Path | None = None, **options) -> Run:
             left = f"the model is usable{where}" if run.step else "nothing was trained"
             bar.write(f"stopped after step {run.step} of {recipe.steps}: {left}")
     return run
-
-
-def _check_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Raises ValueError for averages of gradients that are not finite, or of another shape: PyTorch would read beyond them."""
-    for weight, averages in optimizer.state.items():
-        for name, value in averages.items():
-            if not torch.is_tensor(value) or value.shape not in ((), weight.shape) or not value.isfinite().all():
-                raise ValueError(
-                    f"{name} must be finite, of the shape {tuple(weight.shape)}; got {checks.shown(value)}"
-                )
 
 
 def _seed(*numbers: int) -> int:

@@ -76,6 +76,10 @@ STATES = {
         lambda state: (first_average(state).update(exp_avg=torch.zeros(3)), state)[1],
         r"is damaged: exp_avg must be finite, of the shape \(.*\); got a tensor of shape \(3,\)",
     ),
+    "an average of one number": (
+        lambda state: (first_average(state).update(exp_avg_sq=torch.tensor(0.0)), state)[1],
+        "is damaged: exp_avg_sq must be finite, of the shape",
+    ),
     "an average that is NaN": (
         lambda state: (first_average(state)["exp_avg"].fill_(math.nan), state)[1],
         "is damaged: exp_avg must be finite",
