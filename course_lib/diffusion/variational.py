@@ -176,7 +176,7 @@ def check_levels(x0: Tensor, levels: int) -> Tensor:
     low, high = checks.finite("x0", x0).aminmax()
     if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):
         raise ValueError(f"x0 must lie in [-1, 1], where the grey levels are; got {low:.3g} … {high:.3g}")
-    level = (x0.double() + 1) / 2 * (levels - 1)
+    level = (x0.float() + 1) / 2 * (levels - 1)
     if (off := (level - level.round()).abs().max()) > 0.1:
         raise ValueError(
             f"x0 must lie on its {levels} grey levels; a value is {off:.2g} of a step beside one: are there as many levels?"
