@@ -15,13 +15,13 @@ LARGEST = 2**63 - 1  # of a generator's seeds, and of an index
 
 
 def whole(name: str, value: Any, least: int, most: int = LARGEST) -> int:
-    """A whole number in least … most; True and 3.0 are none."""
+    """A whole number in least … most, as an int (NumPy has others); True and 3.0 are none."""
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_whole or not least <= value <= most:
         must = "lie" if is_whole and most < LARGEST else "be a whole number"
         range_ = f"of at least {least}" if most == LARGEST else f"in {least} … {most}"
         raise ValueError(f"{name} must {must} {range_}; got {shown(value)}")
-    return value
+    return int(value)
 
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf, beyond: bool = False) -> Any:
@@ -90,11 +90,12 @@ def numbers(name: str, value: Any) -> Tensor:
     return torch.as_tensor(value, dtype=torch.float64)  # at once, for the kind of a Python float is float32
 
 
-def generator(value: Any) -> Generator | None:
-    """A torch.Generator, or None for PyTorch's own."""
-    if value is not None and not isinstance(value, Generator):
+def generator(value: Any, or_none: bool = True) -> Generator | None:
+    """A torch.Generator, or (unless that is refused) None for PyTorch's own."""
+    if not isinstance(value, Generator) and not (value is None and or_none):
         raise ValueError(
-            f"generator must be a torch.Generator or None; got {shown(value)}: make one by torch.Generator().manual_seed(0)"
+            f"generator must be a torch.Generator{' or None' * or_none}; got {shown(value)}: "
+            "make one by torch.Generator().manual_seed(0)"
         )
     return value
 

@@ -131,7 +131,7 @@ class Points:
     def _log_kernel(self, x_t: Tensor, signal: Tensor | float, noise: Tensor | float) -> Tensor:
         _points(x_t, self.x.shape[1])
         x_t, signal, noise = x_t.double(), _column("signal", signal, len(x_t)), _column("noise", noise, len(x_t))
-        if (noise == 0).any():
+        if (noise**2 == 0).any():
             raise ValueError("noise must be above 0: without noise, points have no density")
         square = (x_t**2).sum(1, keepdim=True) - 2 * signal * (x_t @ self.x.T) + signal**2 * (self.x**2).sum(1)
         return -square / (2 * noise**2)

@@ -18,11 +18,21 @@ CHECKPOINTS = SHIPPED / "data" / "checkpoints"
 RESULTS = SHIPPED / "data" / "results"
 
 
+def _folder_named(variable: str) -> Path | None:
+    """What an environment variable names, if it is set. Raises ValueError where it begins with ~ and nobody's name."""
+    named = os.environ.get(variable)
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError as error:
+        raise ValueError(
+            f"{variable} names {named}, and there is no such home: name a folder by its whole path"
+        ) from error
+
+
 def home() -> Path:
     """The folder of all that you make."""
-    named = os.environ.get("COURSE_HOME")
-    if named:
-        return Path(named).expanduser().resolve()
+    if named := _folder_named("COURSE_HOME"):
+        return named.resolve()
     if IS_CLONE and os.access(ROOT, os.W_OK):
         return ROOT
     return Path.home() / "from-noise-to-images"
@@ -36,8 +46,7 @@ DOWNLOADS = HOME / "data" / "downloads"
 
 def data_folder() -> Path | None:
     """The folder of ready-made data that the environment variable COURSE_DATA names, if it is set."""
-    named = os.environ.get("COURSE_DATA")
-    return Path(named).expanduser() if named else None
+    return _folder_named("COURSE_DATA")
 
 
 def needs_clone(what: str) -> None:

@@ -171,3 +171,8 @@ def test_what_has_no_density_is_refused(call, message):
 def test_a_mixture_keeps_all_digits_of_python_s_numbers():
     mixture = GaussianMixture([[0.1]], 0.3, [0.7])
     assert mixture.mean.item() == 0.1 and mixture.cov.item() == 0.3
+
+
+def test_a_noise_whose_square_is_zero_is_none():
+    with pytest.raises(ValueError, match="noise must be above 0"):
+        Points(points(3, 2)).posterior_mean(points(3, 2), 1.0, 1e-200)

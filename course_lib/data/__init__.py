@@ -7,6 +7,7 @@ from course_lib.data.dataset import (
     check_data,
     check_images,
     check_labels,
+    check_scale,
     check_trainable,
     contains_held_out,
     fingerprint,
@@ -25,7 +26,7 @@ IMAGES = {"digits": digits, "mnist": mnist, "photos": photos}
 NAMES = (*IMAGES, *TOYS)
 
 __all__ = [
-    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_labels", "check_trainable",
+    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_labels", "check_scale", "check_trainable",
     "contains_held_out", "fingerprint", "from_indices", "identical", "load", "to_indices", "to_levels", "to_uint8", "toy",
 ]  # fmt: skip
 

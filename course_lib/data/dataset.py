@@ -26,7 +26,11 @@ class Split:
         return len(self.x0)
 
     def __getitem__(self, rows: slice | Tensor) -> "Split":
-        """A part of the split, by a slice, by row numbers or by a mask of booleans."""
+        """A part of the split, by a slice, by row numbers or by a mask of booleans. Raises ValueError for one number."""
+        if not isinstance(rows, slice) and getattr(rows, "ndim", int(isinstance(rows, list))) != 1:
+            raise ValueError(
+                f"rows must be a slice, such as [:9], or a list of row numbers or booleans; got {checks.shown(rows)}"
+            )
         return replace(self, x0=self.x0[rows], label=self.label[rows])
 
 
@@ -36,7 +40,7 @@ class Dataset:
 
     levels: how many grey levels a pixel can take (a likelihood counts them); None for points in the plane.
     classes: the labels' names. source: whose data it is, to be shown beside it.
-    Raises ValueError where `train` carries the mark of held-out images.
+    Raises ValueError where one is no Split, and where `train` carries the mark of held-out images.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Dataset:
 
     def __post_init__(self):
         check_trainable(self.train)
+        _check_split("held_out", self.held_out)
         object.__setattr__(self, "held_out", replace(self.held_out, held_out=True))
 
     @cached_property
@@ -81,18 +86,18 @@ def check_data(data: Split, name: str) -> None:
 
 def check_labels(label: Tensor, dataset: Dataset) -> Tensor:
     """Labels, unchanged. Raises ValueError where one is not the number of a class; rows of tokens are not looked at."""
+    _check_dataset(dataset)
     if not torch.is_tensor(label) or label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
         raise ValueError(f"labels must be a tensor of whole numbers; got {checks.shown(label)}")
     most = len(dataset.classes) - 1
-    if label.ndim == 1 and len(label) and not (label.min() >= 0 and label.max() <= most):
+    if label.ndim < 2 and label.numel() and not (label.min() >= 0 and label.max() <= most):
         raise ValueError(f"labels of {dataset.name} must lie in 0 … {most}; got {label.min()} … {label.max()}")
     return label
 
 
 def check_trainable(split: Split) -> Split:
     """The split, unchanged. Raises ValueError where it, or the split it is a part of, was held out."""
-    if not isinstance(split, Split):
-        raise ValueError(f"split must be a Split(x0, label); got {checks.shown(split)}")
+    _check_split("split", split)
     if split.held_out:
         raise ValueError(
             f"these {len(split)} images are held out: a model that trains on them can't be judged by them any more. "
@@ -103,8 +108,7 @@ def check_trainable(split: Split) -> Split:
 
 def contains_held_out(x0: Tensor, dataset: Dataset) -> bool:
     """Whether any of the images (n, …) equals a held-out one in every value, wherever it came from."""
-    if not isinstance(dataset, Dataset):
-        raise ValueError(f"dataset must be a Dataset, as `load(name)` gives it; got {checks.shown(dataset)}")
+    _check_dataset(dataset)
     return bool(identical(x0, dataset.held_out.x0).any())
 
 
@@ -126,9 +130,9 @@ def fingerprint(split: Split) -> str:
 
     It is taken from little-endian float32 and int64 values, so it is the same on every machine.
     """
-    if not isinstance(split, Split):
-        raise ValueError(f"split must be a Split(x0, label); got {checks.shown(split)}")
-    x0, label = split.x0.cpu().contiguous().numpy(), split.label.cpu().contiguous().numpy()
+    if not torch.is_tensor(_check_split("split", split).x0) or not torch.is_tensor(split.label):
+        raise ValueError(f"split must hold tensors; got {checks.shown(split.x0)} and {checks.shown(split.label)}")
+    x0, label = split.x0.cpu().float().contiguous().numpy(), split.label.cpu().contiguous().numpy()
     digest = hashlib.sha256(x0.astype("<f4").tobytes())
     digest.update(label.astype("<i8").tobytes())
     return digest.hexdigest()
@@ -170,6 +174,17 @@ def from_indices(index: Tensor, levels: int) -> Tensor:
     return index / ((levels - 1) / 2) - 1
 
 
+def _check_split(name: str, split: Split) -> Split:
+    if not isinstance(split, Split):
+        raise ValueError(f"{name} must be a Split(x0, label); got {checks.shown(split)}")
+    return split
+
+
+def _check_dataset(dataset: Dataset) -> None:
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"dataset must be a Dataset, as `load(name)` gives it; got {checks.shown(dataset)}")
+
+
 def _rows_as_bytes(x0: Tensor) -> list[bytes]:
     """One string of bytes for each image; adding 0 makes -0.0 and 0.0 the same."""
     return [row.tobytes() for row in (x0.detach().cpu().float() + 0.0).flatten(1).numpy()]
@@ -192,13 +207,18 @@ def check_images(x0: Tensor, name: str = "x0", shape: tuple[int, ...] | None = N
     return x0
 
 
+def check_scale(x0: Tensor) -> Tensor:
+    """Images that may reach beyond [-1, 1], unchanged. Raises ValueError for NaN, and for values beyond 8: another scale."""
+    if not checks.floats("the images", x0).isfinite().all():
+        raise ValueError("the images hold NaN or infinite values")
+    if x0.numel() and x0.abs().max() > 8:
+        raise ValueError(f"images must be on the scale [-1, 1]; got {x0.min():.3g} … {x0.max():.3g}")
+    return x0
+
+
 def to_uint8(x0: Tensor) -> Tensor:
     """Images in [-1, 1] as 8 bit, 0 … 255, the same shape. What lies outside, as noise does, is clipped.
 
     Raises ValueError for NaN, and for values beyond 8, which no noise of variance 1 reaches: that is another scale.
     """
-    if not checks.floats("the images", x0).isfinite().all():
-        raise ValueError("the images hold NaN or infinite values")
-    if x0.numel() and x0.abs().max() > 8:
-        raise ValueError(f"images must be on the scale [-1, 1]; got {x0.min():.3g} … {x0.max():.3g}")
-    return ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return ((check_scale(x0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

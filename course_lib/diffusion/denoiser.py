@@ -42,8 +42,9 @@ class Denoiser(nn.Module):
         weight: Tensor | None = None,
     ):
         super().__init__()
-        if not callable(net):
-            raise ValueError(f"net must be a network, called as net(x_t, t); got {checks.shown(net)}")
+        if not callable(net) or isinstance(net, type):
+            hint = f": make one of it, {net.__name__}(…)" if isinstance(net, type) else ""
+            raise ValueError(f"net must be a network, called as net(x_t, t); got {checks.shown(net)}{hint}")
         check_schedule(schedule)
         if not isinstance(target, Target):
             raise ValueError(f"target must be EPS, X0 or V of course_lib.diffusion; got {checks.shown(target)}")

@@ -40,13 +40,11 @@ def log_likelihood(
     from torchdiffeq import odeint
 
     checks.one_of("trace", trace, ("exact", "hutchinson"))
-    checks.number("start", start)
     check_predictor(denoiser)
-    checks.number("tolerance", tolerance, 0, 1, beyond=True)
-    checks.finite("x", x)
+    reachable = torch.finfo(checks.finite("x", x).dtype).eps / 100  # with less, the solver's steps shrink for ever
+    checks.number("tolerance", tolerance, reachable, 1, beyond=True)
     checks.generator(generator)
-    if not 0 < start < denoiser.schedule.T:
-        raise ValueError(f"start must lie above 0 and below T = {denoiser.schedule.T}; got {start}")
+    _check_start(start, denoiser.schedule)
     z = torch.randint(0, 2, x.shape, generator=generator, device=x.device).to(x) * 2 - 1
     calls = 0
 
@@ -72,8 +70,11 @@ def flow_bits(
     """A bound on -log2 P(x_0) per pixel, (batch,), with x_start as the latent variable and the flow's density as its prior.
 
     -log P(x_0) <= E[log q(x_s | x_0) - log p(x_s) - log P(x_0 | x_s)] over x_s, the image with a little noise on it.
+    Raises ValueError for arguments of other kinds, or out of their range.
     """
     schedule, dim = check_predictor(model).schedule, check_levels(x0, levels)[0].numel()
+    _check_start(start, schedule)
+    checks.generator(generator)
     eps = torch.randn(x0.shape, generator=generator)
     x_s = schedule.q_sample(x0, start, eps)
     log_q = -0.5 * (eps**2 + math.log(2 * math.pi * schedule.noise(start).item() ** 2)).flatten(1).sum(1)
@@ -88,6 +89,11 @@ def log_decoder(schedule: NoiseSchedule, x0: Tensor, x_s: Tensor, levels: int, s
     log_kernel = -((x_s[..., None] - signal[..., None] * level) ** 2) / (2 * noise.item() ** 2)
     chosen = ((x0 + 1) / 2 * (levels - 1)).round().long()
     return log_kernel.log_softmax(-1).gather(-1, chosen[..., None])[..., 0].flatten(1).sum(1)
+
+
+def _check_start(start: float, schedule: NoiseSchedule) -> None:
+    if not 0 < checks.number("start", start) < schedule.T:
+        raise ValueError(f"start must lie above 0 and below T = {schedule.T}; got {start}")
 
 
 def _product(v: Tensor, x: Tensor, z: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from torch import Generator, Tensor
 
 from course_lib import checks
 
+LEAST_SUM = 1e-30  # of the weights by which times are drawn: float32, which adds them up, holds it with all its digits
+
 
 class NoiseSchedule:
     """How much signal and how much noise x_t holds, for t = 0 … T.
@@ -118,7 +120,7 @@ class NoiseSchedule:
 
         Each single t is uniform, or has a probability in proportion to weight[t], of T + 1 entries (entry 0 is ignored);
         together they vary less than independent draws, and so does the loss (lesson 07). Raises ValueError for a weight of
-        another length, with numbers below 0, or without one above it.
+        another length, with numbers below 0, or without one above it, and for a sum that float32 can't hold.
         """
         checks.whole("n", n, 1)
         checks.generator(generator)
@@ -176,9 +178,15 @@ class NoiseSchedule:
         return values
 
     def check_weight(self, weight: Tensor) -> Tensor:
-        """How often each t is drawn, T + 1 numbers as in `check_table`, of which one at least is above 0."""
-        if self.check_table("weight", weight).device.type == "cpu" and not weight[1:].any():
-            raise ValueError("weight is 0 for every t in 1 … T: none could be drawn")
+        """How often each t is drawn, T + 1 numbers as in `check_table`, of which one at least is above 0.
+
+        They are added up in float32, so their sum may be neither tiny nor huge.
+        """
+        if self.check_table("weight", weight).device.type == "cpu":
+            if not weight[1:].any():
+                raise ValueError("weight is 0 for every t in 1 … T: none could be drawn")
+            if not LEAST_SUM <= (total := weight[1:].double().sum().item()) <= 1 / LEAST_SUM:
+                raise ValueError(f"the sum of weight must lie in 1e-30 … 1e30; got {total:g}: only its ratios count")
         return weight
 
     def __repr__(self) -> str:

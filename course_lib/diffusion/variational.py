@@ -43,7 +43,8 @@ def bound(
 
     x0: (batch, …). L_t falls about like 1/t, so t is drawn with p(t) proportional to 1/t, stratified over the batch, and
     each term divided by p(t): the same mean as with uniform t, with a fraction of the variance (lesson 07).
-    Raises ValueError for images outside [-1, 1], fewer than two levels, and a sigma2 that is no table of this schedule's.
+    Raises ValueError for images that are not on these levels, fewer than two levels, and a sigma2 that is no table of this
+    schedule's.
     """
     schedule = check_predictor(denoiser).schedule
     check_levels(x0, levels)
@@ -170,11 +171,16 @@ def bound_weight(schedule: NoiseSchedule, target: Target) -> Tensor:
 
 
 def check_levels(x0: Tensor, levels: int) -> Tensor:
-    """The images, unchanged. Raises ValueError where they leave [-1, 1], and for fewer than two grey levels."""
+    """The images, unchanged. Raises ValueError where they are not on so many grey levels (at least two) from -1 to 1."""
     checks.whole("levels", levels, 2)
     low, high = checks.finite("x0", x0).aminmax()
     if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):
         raise ValueError(f"x0 must lie in [-1, 1], where the grey levels are; got {low:.3g} … {high:.3g}")
+    level = (x0.float() + 1) / 2 * (levels - 1)
+    if (off := (level - level.round()).abs().max()) > 0.1:
+        raise ValueError(
+            f"x0 must lie on its {levels} grey levels; a value is {off:.2g} of a step beside one: are there as many levels?"
+        )
     return x0
 
 

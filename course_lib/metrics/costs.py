@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.models import generate
-from course_lib.training import Run, machine
-from course_lib.training.recipes import Recipe
+from course_lib.training import Run, machine, pick_device
+from course_lib.training.recipes import Recipe, check_recipe
 
 IMAGES, STEPS = 64, 20
 
@@ -36,9 +36,9 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | N
 
     cond: what 64 images are to show, (64, …). options: those of the model's `sample`.
     """
-    if not isinstance(recipe, Recipe):
-        raise ValueError(f"recipe must be a Recipe, as recipe_named(name) gives it; got {checks.shown(recipe)}")
+    check_recipe(recipe)
     _check_model(model)
+    device = pick_device(device)
     model.to(device)
     calls = count_calls(model, cond=None if cond is None else cond[:1], **options)
     begun = time.perf_counter()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib import checks
-from course_lib.data import Dataset, check_images, check_labels, load
+from course_lib.data import Dataset, check_images, check_labels, check_scale, load
 from course_lib.metrics.frechet import frechet_draws
 from course_lib.training import CheckpointError, Trained, load_trained
 
@@ -37,8 +37,13 @@ class Features:
         return self.trained.card["reference"]["fd"]
 
     def __call__(self, x0: Tensor) -> Tensor:
-        """(n, channels, size, size) images to (n, features), in batches; (n, 2) points as they are."""
-        return x0 if self.trained is None else extract(self.trained, x0)
+        """(n, channels, size, size) images to (n, features), in batches; (n, 2) points as they are.
+
+        Raises ValueError for images on another scale than [-1, 1], beyond which they are clipped, and of another shape.
+        """
+        if checks.batch("x0", x0).shape[1:] != self.data.shape:
+            raise ValueError(f"x0 must be of the shape (n, *{self.data.shape}); got {tuple(x0.shape)}")
+        return x0 if self.trained is None else extract(self.trained, check_scale(x0))
 
 
 def extract(trained: Trained, x0: Tensor) -> Tensor:
@@ -90,6 +95,9 @@ def classify(trained: Trained, x0: Tensor) -> Tensor:
 def measure_reference(trained: Trained, data: Dataset) -> dict:
     """What a feature network's recipe.json says: its accuracy, and the distance of training from held-out images."""
     held_out = data.held_out
+    if not hasattr(trained.model, "features") or data.name != trained.recipe.data:
+        wanted = f"a classifier and the data that it learned from ({trained.recipe.data})"
+        raise ValueError(f"a reference is measured of {wanted}; got {trained.recipe.name} and {data.name}")
     fd = frechet_draws(extract(trained, data.train.x0), extract(trained, held_out.x0), SAMPLES, DRAWS)
     return {
         "accuracy": (classify(trained, held_out.x0) == held_out.label).double().mean().item(),

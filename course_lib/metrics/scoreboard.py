@@ -13,10 +13,10 @@ from course_lib import checks
 from course_lib.data import load
 from course_lib.metrics.costs import IMAGES, cost
 from course_lib.metrics.evaluate import quality
-from course_lib.metrics.features import Features, condition_accuracy
+from course_lib.metrics.features import SAMPLES, Features, condition_accuracy
 from course_lib.metrics.suspicion import suspicious
 from course_lib.models import generate, parts_of
-from course_lib.training import Trained
+from course_lib.training import Trained, pick_device
 
 COLUMNS = (
     "model", "weights", "training", "calls", "s / 64", "FD ratio", "precision", "recall", "told apart", "near copies",
@@ -28,13 +28,14 @@ HELD_OUT = 500  # as many unseen images give the bits per dimension
 def measure(trained: Trained, seeds: int = 3, n: int = 2000, device: str = "cpu", **options: Any) -> dict[str, Any]:
     """Everything that a row of the scoreboard says, as a dictionary in JSON's types.
 
-    seeds: how many sets of n images are judged, each from a sampling seed of its own. options: those of the model's
-    `sample`. A model that sees labels is asked for all classes by turns.
+    seeds: how many sets of n images are judged, each from a sampling seed of its own; n: 500 or more. options: those of the
+    model's `sample`. A model that sees labels is asked for all classes by turns.
     """
     if not isinstance(trained, Trained):
         raise ValueError(f"trained must be what load_trained(name) gives; got {checks.shown(trained)}")
     checks.whole("seeds", seeds, 1)
-    checks.whole("n", n, 1)
+    checks.whole("n", n, SAMPLES)
+    device = pick_device(device)
     model, recipe = trained.model.to(device), trained.recipe
     data = load(recipe.data)
     label = torch.arange(n) % len(data.classes) if recipe.labels else None

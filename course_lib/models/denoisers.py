@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from course_lib import checks
 from course_lib.data import check_images
 from course_lib.diffusion import (
     SAMPLERS,
@@ -58,11 +59,13 @@ class ImageDenoiser(Denoiser):
         steps: steps of the sampler, a name in SAMPLERS. eta: between DDIM (0) and DDPM (1), for these two. guidance: how
         many times what `cond` changes is added; 1 is none. Raises ValueError for an option out of its range.
         """
+        checks.whole("n", n, 1)
+        checks.generator(generator, or_none=False)
         walk = choose(SAMPLERS, sampler, "sampler")
         if eta is not None and sampler not in ("ddim", "ddpm"):
             raise ValueError(f"eta lies between ddim and ddpm; {sampler} has none")
         options = {} if eta is None else {"eta": eta}
-        denoiser = self if guidance == 1 else Guided(self, guidance)
+        denoiser = self if checks.number("guidance", guidance) == 1 else Guided(self, guidance)
         x_T = torch.randn(n, *self.shape, generator=generator, device=generator.device)
         return last(walk(Clipped(denoiser), x_T, self.schedule.times(steps), cond, generator, **options)).clamp(-1, 1)
 
@@ -93,6 +96,6 @@ def unet_denoiser(
 
 def choose(choices: dict[str, Any], name: str, kind: str) -> Any:
     """The choice of that name. Raises ValueError, with the names there are, for another one."""
-    if name not in choices:
+    if not isinstance(name, str) or name not in choices:
         raise ValueError(f"there is no {kind} {name!r}; choose one of: {', '.join(choices)}")
     return choices[name]

@@ -25,8 +25,9 @@ def generate(
     where it takes more than two seconds. options: those of the model's `sample`. Raises ValueError, with the names that it
     takes, for another one; where n or seed is no whole number in its range; where cond has not one entry for each image.
     """
-    checks.whole("n", n, 1)
-    checks.whole("seed", seed, 0)
+    n, seed = checks.whole("n", n, 1), checks.whole("seed", seed, 0)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a model, such as `load_trained(name).model`; got {checks.shown(model)}")
     if not makes_images(model):
         raise ValueError(f"a {type(model).__name__} makes no images: it has no `sample`")
     if cond is not None and (not torch.is_tensor(cond) or cond.ndim == 0 or len(cond) != n):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from course_lib.notebooks.rules import complaints, reading_minutes, stated_minutes
 from course_lib.notebooks.saving import without_widgets
-from course_lib.notebooks.source import SOURCES, fold, lesson_names, metadata_filters, read_lesson, same_cells
+from course_lib.notebooks.source import SOURCES, fold, metadata_filters, read_lesson, same_cells
 from course_lib.paths import NOTEBOOKS
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ def build_notebooks(names: list[str], everything: bool = False) -> bool:
     """Execute the sources whose cells differ from their notebook, write the notebooks, and print what each measures.
 
     names: beginnings of lessons' names, which are executed in any case; without any, all that changed. Returns whether
-    every cell ran. Raises ValueError where no lesson has such a name.
+    every cell ran. Raises ValueError, before any is executed, for a name that no lesson has.
     """
-    sources = [s for s in sorted(SOURCES.glob("*.py")) if not names or any(s.stem.startswith(n) for n in names)]
-    if not sources:
-        raise ValueError(f"there is no lesson {' or '.join(names)}; there are {', '.join(lesson_names())}")
+    there = sorted(SOURCES.glob("*.py"))
+    for name in names:
+        if not name or not any(s.stem.startswith(name) for s in there):
+            raise ValueError(f"there is no lesson {name!r}; there are {', '.join(s.stem for s in there)}")
+    sources = [s for s in there if not names or any(s.stem.startswith(n) for n in names)]
     fine = True
     for source in sources:
         target = NOTEBOOKS / f"{source.stem}.ipynb"

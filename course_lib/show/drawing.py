@@ -27,6 +27,11 @@ class Shape:
     width: float
     height: float
 
+    def __post_init__(self):
+        for name in ("x", "y", "width", "height"):
+            low = 0 if name in ("width", "height") else -math.inf
+            checks.number(f"the {name} of a shape", getattr(self, name), low, beyond=True)
+
     left = property(lambda self: (self.x - self.width / 2, self.y))
     right = property(lambda self: (self.x + self.width / 2, self.y))
     top = property(lambda self: (self.x, self.y + self.height / 2))

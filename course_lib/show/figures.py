@@ -38,8 +38,10 @@ def use_style() -> None:
 def title(of: Figure | Axes, message: str) -> None:
     """Write the figure's message above it: a whole sentence, on the left, in as many lines as it needs.
 
-    The figure grows by these lines, so that what is below keeps its size.
+    The figure grows by these lines, so that what is below keeps its size. Raises ValueError for what is no text.
     """
+    if not isinstance(of, Figure | Axes) or not isinstance(message, str):
+        raise ValueError(f"title takes a figure or axes, and a text; got {shown(of)} and {shown(message)}")
     use_style()
     fig = of if isinstance(of, Figure) else of.figure
     size = plt.rcParams["figure.titlesize"]
@@ -67,6 +69,7 @@ def smallest_letter(fig: Figure) -> float:
 
     Subscripts and powers of ten count as the letters that they stand beside.
     """
+    _check_figure(fig)
     fig.draw_without_rendering()  # ticks get their labels only when drawn
     letters = [text.get_fontsize() for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
     return min(letters, default=math.inf) * min(
@@ -103,8 +106,7 @@ def figure(fig: Figure, alt: str, dpi: int = 100) -> None:
 
 def show_figure(fig: Figure, alt: str, display_id: str | None = None, update: bool = False, dpi: int = 100) -> None:
     """`figure`, in a place that has a name, or instead of what is there."""
-    if not isinstance(fig, Figure):
-        raise ValueError(f"fig must be a Figure (of axes: ax.figure); got {shown(fig)}")
+    _check_figure(fig)
     png = as_png(fig, dpi)
     letter = smallest_letter(fig)
     show_png(png, alt, display_id, update, {"letter": round(float(letter), 1)} if math.isfinite(letter) else {})
@@ -116,6 +118,11 @@ def as_png(fig: Figure, dpi: int = 100) -> bytes:
     fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     plt.close(fig)
     return buffer.getvalue()
+
+
+def _check_figure(fig: Figure) -> None:
+    if not isinstance(fig, Figure):
+        raise ValueError(f"fig must be a Figure (of axes: ax.figure); got {shown(fig)}")
 
 
 def show_png(

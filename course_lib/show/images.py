@@ -66,6 +66,11 @@ def strip(
 ) -> Figure:
     """Images through time: each of `rows` is (times, channels, height, width), under the times, beside its name."""
     use_style()
+    for name, values in (("rows", rows), ("times", times)):
+        if not hasattr(values, "__len__") or isinstance(values, str):
+            raise ValueError(f"{name} must be a list, one for each; got {checks.shown(values)}")
+    for t in times:
+        checks.number("each of the times", t)
     if not len(rows) or not len(times) or (names and len(names) != len(rows)):
         raise ValueError(
             f"a strip needs a time, a row, and a name for each row; got {len(times)}, {len(rows)}, {list(names)}"

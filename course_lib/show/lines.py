@@ -27,12 +27,14 @@ def curves(
     """Named lines over x: a name in ROLES looks as the table says, others have a colour and a dash of their own.
 
     Up to 15 points get markers. log: which axes are logarithmic, "x", "y", "xy". Without `ax` a new figure is made:
-    `ax.figure` is it. Raises ValueError for a line of another length than x, no line at all, and another `log`.
+    `ax.figure` is it. Raises ValueError for what are no numbers (n,), a line of another length than x, no line at all, and
+    another `log`.
     """
     use_style()
     checks.one_of("log", log, ("", "x", "y", "xy"))
     if not isinstance(lines, Mapping) or not lines:
         raise ValueError(f"lines must be a dictionary of names and numbers; got {checks.shown(lines)}")
+    x, lines = _numbers("x", x), {name: _numbers(f"the line {name!r}", y) for name, y in lines.items()}
     if wrong := {name: len(y) for name, y in lines.items() if len(y) != len(x)}:
         raise ValueError(f"each line must hold {len(x)} numbers, one for each x; got {wrong}")
     if ax is None:
@@ -85,6 +87,13 @@ def label_line(ax: Axes, x: float, text: str, role: str) -> None:
 
     sides = [(0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0)]
     covered(min(((far * i, far * j) for far in (5, 10, 18, 28, 40) for i, j in sides), key=covered))
+
+
+def _numbers(name: str, values: Tensor | Sequence[float]) -> np.ndarray:
+    numbers = checks.numbers(name, values)
+    if numbers.ndim != 1:
+        raise ValueError(f"{name} must be a list of numbers, (n,); got the shape {tuple(numbers.shape)}")
+    return numbers.detach().cpu().numpy()
 
 
 def _sign(offset: int) -> int:

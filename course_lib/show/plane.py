@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,6 +42,8 @@ def density(ax: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int = 16
     if not torch.is_tensor(log_p) or log_p.shape != points.shape[:1]:
         raise ValueError(f"log_prob must answer (n,) for n points (n, 2); got {checks.shown(log_p)}")
     p = log_p.exp().reshape(resolution, resolution).numpy()
+    if not np.isfinite(p).all():
+        raise ValueError(f"the density must be finite everywhere; log_prob gave {log_p.min():.3g} … {log_p.max():.3g}")
     ax.imshow(p, origin="lower", extent=(left, right, low, high), cmap="Blues", interpolation="bilinear", vmin=0)
 
 

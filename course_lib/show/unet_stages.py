@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from course_lib.checks import shown
 from course_lib.nets.summary import Stage
 from course_lib.show.drawing import Drawing, Shape
 from course_lib.show.roles import colour
@@ -20,8 +21,10 @@ def u_net(stages: Sequence[Stage], title: str = "") -> Figure:
     """Each block as a slab, high as its images and wide as its channels, with every skip connection (lesson 08).
 
     Above each row are the skips, whose ends are concatenated; below it the channels, outside the U so that the next
-    row has its place, and a dot where the time enters.
+    row has its place, and a dot where the time enters. Raises ValueError for what are not the stages of a whole U-Net.
     """
+    if not isinstance(stages, Sequence) or not _is_whole(stages):
+        raise ValueError(f"stages must be those of a whole U-Net, as nets.stages(net) gives them; got {shown(stages)}")
     sizes = sorted({stage.shape[1] for stage in stages}, reverse=True)
     skips = skip_connections(stages)
     heights = {size: 0.12 + 0.45 * (size / sizes[0]) ** 0.7 for size in sizes}
@@ -46,6 +49,14 @@ def u_net(stages: Sequence[Stage], title: str = "") -> Figure:
     drawing.arrow((last.right[0] + 0.05, last.y), (last.right[0] + 0.45, last.y))
     _legend(drawing, [kind for kind in KINDS if any(stage.kind == kind for stage in stages)])
     return drawing.fig
+
+
+def _is_whole(stages: Sequence[Stage]) -> bool:
+    """Whether it begins and ends at full resolution, with residual blocks between."""
+    if len(stages) < 4 or not all(isinstance(stage, Stage) for stage in stages):
+        return False
+    first, last = stages[0], stages[-1]
+    return first.kind == last.kind == "convolution" and first.shape[1:] == last.shape[1:]
 
 
 def skip_connections(stages: Sequence[Stage]) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from course_lib.checks import shown
 from course_lib.show.figures import show_figure
 
 _numbers = itertools.count()
@@ -15,12 +16,12 @@ def live(alt: str) -> Callable[[Figure], None]:
 
     alt: what the last one shows.
     """
-    identity, shown = f"live-{next(_numbers)}", False
+    identity, there = f"live-{next(_numbers)}", False
 
     def put(fig: Figure) -> None:
-        nonlocal shown
-        show_figure(fig, alt, identity, update=shown)
-        shown = True
+        nonlocal there
+        show_figure(fig, alt, identity, update=there)
+        there = True
 
     return put
 
@@ -29,11 +30,18 @@ def widget(draw: Callable[..., Figure], alt: str, **controls) -> None:
     """Show draw(**values) below its controls, and draw it again whenever one is moved.
 
     controls: ipywidgets by the names of draw's arguments (`t=IntSlider(…)`); the picture is drawn first for the values
-    they start with. alt: what that first picture shows.
+    they start with. alt: what that first picture shows. Raises ValueError for what is no function, and no control.
     """
     from IPython.display import display
-    from ipywidgets import VBox
+    from ipywidgets import ValueWidget, VBox
 
+    if not callable(draw):
+        raise ValueError(f"draw must be a function that gives a figure; got {shown(draw)}")
+    for name, control in controls.items():
+        if not isinstance(control, ValueWidget):
+            raise ValueError(
+                f"{name} must be a control of ipywidgets, such as IntSlider(value=5); got {shown(control)}"
+            )
     identity = f"widget-{next(_numbers)}"
 
     def picture() -> Figure:

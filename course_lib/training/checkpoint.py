@@ -27,6 +27,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from course_lib.checks import shown
 from course_lib.paths import shorten
 from course_lib.training.recipes import Recipe
 
@@ -133,7 +134,7 @@ def newest(run: Path, to_resume: bool = False) -> Path | None:
 
 
 def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe.
+    """What resuming needs, with the step. Raises CheckpointError for a checkpoint of another recipe, or one without it.
 
     Where the learning rate does not fall, a run is the beginning of any longer one, and may go on to more steps.
     """
@@ -152,10 +153,25 @@ def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
     try:
         content = io.BytesIO((folder / TRAINING).read_bytes())
         training = torch.load(content, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        if not all(isinstance(training[part], dict) for part in ("model", "optimizers")):
+            raise ValueError("it holds no weights and optimizers by name")
+    except (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
         why = str(error).partition("\n")[0]
         raise CheckpointError(f"the training state in {shorten(folder)} can't be read: {why}") from error
     return {**training, "average": read_weights(folder), "step": card["step"]}
+
+
+def fill_optimizer(optimizer: torch.optim.Optimizer, state: Any, folder: Path) -> None:
+    """Load the state that a checkpoint stores. Raises CheckpointError where it is another optimizer's, or not finite."""
+    try:
+        optimizer.load_state_dict(state)
+        for weight, averages in optimizer.state.items():
+            for name, value in averages.items():  # PyTorch would read beyond one of another shape
+                shape = () if name == "step" else tuple(weight.shape)
+                if value.shape != shape or not value.isfinite().all():
+                    raise ValueError(f"{name} must be finite, of the shape {shape}; got {shown(value)}")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"the optimizer's state in {shorten(folder)} is damaged: {error}") from error
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

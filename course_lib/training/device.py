@@ -14,7 +14,7 @@ def pick_device(wanted: str = "auto") -> str:
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if has[name])
-    if wanted not in has:
+    if not isinstance(wanted, str) or wanted not in has:
         raise ValueError(f"there is no device {wanted!r}; choose auto, {', '.join(has)}")
     if not has[wanted]:
         raise ValueError(f"PyTorch sees no {wanted} device here; `course doctor` says what it sees. Use cpu, or auto")

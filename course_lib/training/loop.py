@@ -26,7 +26,7 @@ from course_lib.training import checkpoint
 from course_lib.training.checkpoint import MODEL, CheckpointError
 from course_lib.training.device import accelerator_for, has_bf16, pick_device
 from course_lib.training.progress import Clock, Progress
-from course_lib.training.recipes import Recipe
+from course_lib.training.recipes import Recipe, check_recipe
 from course_lib.training.trained import build, check_needed, fill, needed_by, own_weights, size_of_checkpoint, start_in
 
 
@@ -57,8 +57,7 @@ class Run:
         every: int = 25,
         save_every: int = 250,
     ):
-        if not isinstance(recipe, Recipe):
-            raise ValueError(f"recipe must be a Recipe, as recipe_named(name) gives it; got {checks.shown(recipe)}")
+        check_recipe(recipe)
         checks.whole("every", every, 1)
         checks.whole("save_every", save_every, 1)
         self.recipe, self.every, self.save_every = recipe, every, save_every
@@ -199,7 +198,7 @@ class Run:
         fill(self.averaged, self.recipe, state["average"], found)
         self._average.n_averaged.fill_(state["step"])
         for turn, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][turn])
+            checkpoint.fill_optimizer(optimizer, state["optimizers"].get(turn), found)
         self.step, self.done = state["step"], not self.recipe.steps
 
     def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:

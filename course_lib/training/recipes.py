@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from course_lib import checks
 from course_lib.nets import ABLATIONS
 
 
@@ -55,8 +56,12 @@ class Recipe:
             ("labels", isinstance(self.labels, bool), "True or False"),
             ("rate", _in(self.rate, 0, math.inf), "a positive number"),
             ("clip", _in(self.clip, 0, math.inf), "a positive number"),
-            ("weight_decay", self.weight_decay == 0 or _in(self.weight_decay, 0, math.inf), "0 or a positive number"),
-            ("ema", self.ema == 0 or _in(self.ema, 0, 1), "a number in [0, 1)"),
+            (
+                "weight_decay",
+                _is_zero(self.weight_decay) or _in(self.weight_decay, 0, math.inf),
+                "0 or a positive number",
+            ),
+            ("ema", _is_zero(self.ema) or _in(self.ema, 0, 1), "a number in [0, 1)"),
             ("betas", _are_betas(self.betas), "two in [0, 1)"),
         ):
             if not holds:
@@ -93,8 +98,12 @@ def _in(value: Any, low: float, high: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low < value < min(high, 1e300)
 
 
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+
+
 def _are_betas(values: Any) -> bool:
-    return isinstance(values, tuple | list) and len(values) == 2 and all(b == 0 or _in(b, 0, 1) for b in values)
+    return isinstance(values, tuple | list) and len(values) == 2 and all(_is_zero(b) or _in(b, 0, 1) for b in values)
 
 
 def _in_json(values: Any) -> bool:
@@ -177,12 +186,19 @@ RECIPES = {
 }  # fmt: skip
 
 
+def check_recipe(recipe: Recipe) -> Recipe:
+    """The recipe, unchanged. Raises ValueError for anything else, such as its name."""
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe must be a Recipe, as recipe_named(name) gives it; got {checks.shown(recipe)}")
+    return recipe
+
+
 def recipe_named(name: str) -> Recipe:
     """Raises ValueError, with the nearest names, for one that does not exist."""
-    if name in RECIPES:
+    if isinstance(name, str) and name in RECIPES:
         return RECIPES[name]
-    close = difflib.get_close_matches(name, RECIPES, n=2)
+    close = difflib.get_close_matches(str(name), RECIPES, n=2)
     raise ValueError(
-        f"there is no recipe {name!r}" + (f" (did you mean {' or '.join(close)}?)" if close else "")
+        f"there is no recipe {checks.shown(name)}" + (f" (did you mean {' or '.join(close)}?)" if close else "")
         + f"; the recipes are: {', '.join(RECIPES)}"
     )  # fmt: skip

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_lib.checks import shown
 from course_lib.models import MODELS, choose
 from course_lib.paths import CHECKPOINTS, RUNS, shorten
 from course_lib.training import checkpoint
 from course_lib.training.checkpoint import CARD, MODEL, CheckpointError
-from course_lib.training.recipes import Recipe, recipe_named
+from course_lib.training.recipes import Recipe, check_recipe, recipe_named
 
 
 @dataclass
@@ -30,7 +31,7 @@ def build(recipe: Recipe, needed: dict[str, Trained] | None = None) -> nn.Module
 
     needed: the models that it stands on, by role (None: they are loaded). They are frozen in it.
     """
-    needed = needed_by(recipe) if needed is None else needed
+    needed = needed_by(check_recipe(recipe)) if needed is None else needed
     make = choose(MODELS, recipe.model, "model")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
@@ -70,16 +71,27 @@ def size_of_checkpoint(model: nn.Module, recipe: Recipe) -> int:
 
 
 def fill(model: nn.Module, recipe: Recipe, weights: dict[str, Tensor], folder: Path) -> None:
-    """Load the weights that a checkpoint stores. Raises CheckpointError where their names or shapes are others."""
-    ours = {name: tuple(value.shape) for name, value in own_weights(model, recipe).items()}
-    theirs = {name: tuple(value.shape) for name, value in weights.items()}
+    """Load the weights that a checkpoint stores.
+
+    Raises CheckpointError where their names, shapes or kinds are others, and where they are not finite.
+    """
+    ours = {name: _kind(value) for name, value in own_weights(model, recipe).items()}
+    theirs = {name: _kind(value) for name, value in weights.items()}
     if different := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
         name = different[0]
         raise CheckpointError(
             f"the weights in {shorten(folder)} don't fit its recipe: {len(different)} differ, the first is {name} "
             f"(there {theirs.get(name, 'missing')}, here {ours.get(name, 'missing')})"
         )
+    if broken := [name for name, value in weights.items() if not value.isfinite().all()]:
+        raise CheckpointError(f"the weights in {shorten(folder)} are NaN or infinite, the first is {broken[0]}")
     model.load_state_dict(weights, strict=False)
+
+
+def _kind(value: Any) -> str:
+    return (
+        f"{tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}" if torch.is_tensor(value) else shown(value)
+    )
 
 
 def load_trained(where: str | Path) -> Trained:
@@ -159,7 +171,7 @@ def start_in(out: str | Path | None, resume: bool) -> Path | None:
 
 def default_folder(recipe: Recipe) -> Path:
     """Where `course train` puts a run."""
-    return RUNS / recipe.name
+    return RUNS / check_recipe(recipe).name
 
 
 def shipped() -> list[str]:
@@ -169,6 +181,8 @@ def shipped() -> list[str]:
 
 def _find(where: str | Path) -> Path:
     """The folder of one whole checkpoint."""
+    if not isinstance(where, str | Path):
+        raise CheckpointError(f"a checkpoint is named by its folder, or by a shipped model's name; got {shown(where)}")
     places = (Path(where), CHECKPOINTS / where, RUNS / where) if str(where) else ()
     folder = next((place for place in places if place.exists()), None)
     if folder and not (folder / CARD).is_file():

@@ -62,15 +62,27 @@ def read_notebook(path: Path) -> Notebook:
     """A notebook's JSON. Raises ValueError, saying what is wrong, for a file that is none; OSError where it can't be read."""
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it is no notebook ({error})") from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list) or not isinstance(notebook.setdefault("metadata", {}), dict):
         raise ValueError("it is no notebook (there is no list of cells in it)")
     for number, cell in enumerate(cells, start=1):
-        if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str) or not _is_text(cell.get("source")):
+        if not isinstance(cell, dict) or not _is_whole(cell):
             raise ValueError(f"it is no notebook (cell {number} is damaged)")
     return notebook
+
+
+def _is_whole(cell: Cell) -> bool:
+    """Whether a cell has what this package reads of it, in the types that Jupyter writes."""
+    outputs = cell.get("outputs", [])
+    return (
+        isinstance(cell.get("cell_type"), str)
+        and _is_text(cell.get("source"))
+        and isinstance(cell.get("id", ""), str)
+        and isinstance(outputs, list)
+        and all(isinstance(output, dict) and _is_text(output.get("text", "")) for output in outputs)
+    )
 
 
 def _is_text(source: Any) -> bool:

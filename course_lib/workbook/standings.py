@@ -53,5 +53,5 @@ def _state(exercise: str, cell: Cell) -> str:
 
 
 def _printed(cell: Cell) -> str:
-    outputs = [out for out in cell.get("outputs", []) if isinstance(out, dict) and out.get("output_type") == "stream"]
+    outputs = [out for out in cell.get("outputs", []) if out.get("output_type") == "stream"]
     return "".join("".join(out.get("text", "")) for out in outputs)

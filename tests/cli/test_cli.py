@@ -72,7 +72,7 @@ def test_help_reads_well(course, command):
         (["sample", "ddpm-digits", "--out", "no/such/grid.png"], "there is no folder no/such"),
         (["sample", "features-digits"], "it makes no images"),
         (["evaluate", "ddpm-digits", "-n", "100"], "-n must be at least 500, for fewer images can't be judged"),
-        (["notebooks", "77"], "there is no lesson 77"),
+        (["notebooks", "77"], "there is no lesson '77'"),
         (["record"], "Missing argument 'NAME'"),
         (["record", "nonsense"], "'nonsense' is not one of 'ablations-digits', 'bound-digits'"),
     ],

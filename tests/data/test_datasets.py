@@ -2,6 +2,7 @@
 
 import hashlib
 
+import numpy as np
 import pytest
 import torch
 
@@ -303,3 +304,14 @@ def test_one_pixel_that_is_not_finite_is_never_turned_into_a_grey(bad):
 def test_arguments_of_another_kind_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_labels_are_held_against_a_data_set_and_one_alone_is_looked_at_too():
+    with pytest.raises(ValueError, match="dataset must be a Dataset, .*; got 'digits'"):
+        check_labels(torch.tensor([1]), "digits")
+    with pytest.raises(ValueError, match="labels of digits must lie in 0 … 9; got 11 … 11"):
+        check_labels(torch.tensor(11), load("digits"))
+
+
+def test_numpys_whole_numbers_are_seeds_too():
+    assert torch.equal(toy("moons", np.int64(5), np.int64(3)), toy("moons", 5, 3))

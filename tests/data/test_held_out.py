@@ -76,3 +76,23 @@ def test_the_nearest_grey_level_is_the_datas_own_value(levels):
     off = exact + 0.98 / (levels - 1) * (2 * torch.rand(exact.shape, generator=torch.Generator().manual_seed(0)) - 1)
     assert torch.equal(to_levels(off, levels), exact)
     assert to_levels(torch.tensor([-3.0, 3.0]), levels).tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("rows", [5, True, "3", torch.tensor(5), None], ids=repr)
+def test_one_number_is_no_part_of_a_split(rows):
+    """`split[label == "3"]` compares a tensor with a text, which is False: an axis more, and no row."""
+    with pytest.raises(ValueError, match="rows must be a slice, .* or a list of row numbers or booleans; got"):
+        load("digits").train[rows]
+
+
+def test_a_set_holds_out_a_split():
+    digits = load("digits")
+    with pytest.raises(ValueError, match=r"held_out must be a Split\(x0, label\); got None"):
+        Dataset("half", digits.train, None, digits.classes, digits.source)
+
+
+def test_a_fingerprint_is_taken_of_tensors_of_any_floating_kind():
+    with pytest.raises(ValueError, match=r"split must hold tensors; got \[1, 2\] and \[3\]"):
+        fingerprint(Split([1, 2], [3]))
+    halves = Split(torch.tensor([[0.5, -1.0]]), torch.tensor([3]))
+    assert fingerprint(Split(halves.x0.bfloat16(), halves.label)) == fingerprint(halves)

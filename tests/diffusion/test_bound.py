@@ -43,6 +43,11 @@ def images(n=5, shape=(1, 4, 4), seed=0):
     return torch.rand(n, *shape, generator=seeded(seed), dtype=torch.float64) * 2 - 1
 
 
+def on_levels(n=5, shape=(1, 4, 4), seed=0):
+    """Images of five grey levels."""
+    return (2 * images(n, shape, seed)).round() / 2
+
+
 class Answers:
     """A predictor that says x0_hat = answer(x_t, t), and remembers what it was asked."""
 
@@ -275,14 +280,14 @@ class TestEstimate:
 
     @pytest.mark.parametrize("sigma2", VARIANCES.values(), ids=VARIANCES)
     def test_many_draws_give_the_sum_over_all_t(self, sigma2):
-        x0, draws = images(3, (2,)), 20_000
+        x0, draws = on_levels(3, (2,)), 20_000
         mean, deviation = self.exact(x0, sigma2)
         found = bound(Answers(zeros), x0, 5, sigma2, seeded(), draws=draws).steps
         assert ((found - mean).abs() < 4 * deviation / math.sqrt(draws)).all()
 
     def test_one_draw_is_right_on_average_for_each_image_of_a_batch(self):
         """So no image may always get the early times of the stratified draws."""
-        x0, sigma2, repeats, generator = images(4, (2,)), VARIANCES["beta"], 1_000, seeded()
+        x0, sigma2, repeats, generator = on_levels(4, (2,)), VARIANCES["beta"], 1_000, seeded()
         mean, deviation = self.exact(x0, sigma2)
         found = torch.stack([
             bound(Answers(zeros), x0, 5, sigma2, generator, draws=1).steps for _ in range(repeats)
@@ -291,7 +296,7 @@ class TestEstimate:
 
     def test_the_times_are_stratified_with_p_proportional_to_1_over_t(self):
         denoiser = Answers(zeros)
-        bound(denoiser, images(50, (2,)), 5, VARIANCES["beta"], seeded(), draws=20)
+        bound(denoiser, on_levels(50, (2,)), 5, VARIANCES["beta"], seeded(), draws=20)
         t = denoiser.asked[0][1].sort().values
         share = (t[:, None] <= torch.arange(2, 101)).double().mean(0)
         p = 1 / torch.arange(2, 101).double()
@@ -299,7 +304,7 @@ class TestEstimate:
 
     def test_with_x_t_in_it_too_it_agrees_with_every_t_visited_once(self):
         """An answer that depends on x_t: the sum over t of step_term, against the estimate."""
-        x0, sigma2 = images(1, (2,)).repeat(400, 1), VARIANCES["beta"]
+        x0, sigma2 = on_levels(1, (2,)).repeat(400, 1), VARIANCES["beta"]
         denoiser = Answers(lambda x_t, t: 0.5 * x_t)
         every = sum(step_term(denoiser, x0, t, sigma2, seeded(t)) for t in range(2, 101))
         found = bound(denoiser, x0, 5, sigma2, seeded(), draws=20).steps
@@ -308,17 +313,17 @@ class TestEstimate:
 
     def test_each_image_gets_its_own(self):
         x0 = torch.stack([torch.full((2,), value).double() for value in (0.0, 0.5, 1.0)])
-        found = bound(Answers(zeros), x0, 3, VARIANCES["beta"], seeded(), draws=20_000)
+        found = bound(Answers(zeros), x0, 5, VARIANCES["beta"], seeded(), draws=20_000)
         mean, deviation = self.exact(x0, VARIANCES["beta"])
         assert mean.diff().min() > 20 * deviation.max() / math.sqrt(20_000)
         assert (found.steps.diff() > 0).all() and found.prior.shape == found.decoder.shape == (3,)
 
     def test_the_same_seed_gives_the_same_bytes(self):
-        a, b, c = (bound(Answers(zeros), images(), 5, VARIANCES["beta"], seeded(s)) for s in (0, 0, 1))
+        a, b, c = (bound(Answers(zeros), on_levels(), 5, VARIANCES["beta"], seeded(s)) for s in (0, 0, 1))
         assert torch.equal(a.bits_per_dim, b.bits_per_dim) and not torch.equal(a.steps, c.steps)
 
     def test_a_batch_of_float32_images_gives_the_same_up_to_rounding(self):
-        x0 = images()
+        x0 = on_levels()
         wide, narrow = (bound(Answers(zeros), x, 5, VARIANCES["odd"], seeded(), 200) for x in (x0, x0.float()))
         assert narrow.steps.dtype == narrow.prior.dtype == torch.float32
         torch.testing.assert_close(narrow.steps.double(), wide.steps, rtol=1e-4, atol=0)
@@ -328,9 +333,9 @@ class TestEstimate:
 def test_the_parts_are_counted_in_bits_for_each_number():
     parts = torch.tensor([[1.0, 0.0], [2.0, 3.0], [5.0, 0.0]]) * math.log(2)
     torch.testing.assert_close(Bound(*parts, dim=4).bits_per_dim, torch.tensor([2.0, 0.75]))
-    found = bound(Answers(zeros), images(), 5, VARIANCES["beta"], seeded())
+    found = bound(Answers(zeros), on_levels(), 5, VARIANCES["beta"], seeded())
     torch.testing.assert_close(
-        found.bits_per_dim * 16 * math.log(2), prior_term(SCHEDULE, images()) + found.steps + found.decoder
+        found.bits_per_dim * 16 * math.log(2), prior_term(SCHEDULE, on_levels()) + found.steps + found.decoder
     )
 
 
@@ -427,6 +432,7 @@ KNOWN = Oracle(GaussianMixture(torch.zeros(1, 16), 0.1), SCHEDULE)
         (lambda: bound(KNOWN, X0, 0, TABLE), "levels must be a whole number of at least 2; got 0"),
         (lambda: bound(KNOWN, X0 + 255, 17, TABLE), r"x0 must lie in \[-1, 1\].*255 … 255"),
         (lambda: bound(KNOWN, X0.long(), 17, TABLE), "x0 must be floating point"),
+        (lambda: bound(KNOWN, X0 + 0.1, 17, TABLE), r"x0 must lie on its 17 grey levels; .* 0\.2 of a step"),
         (lambda: bound(KNOWN, X0, 17, TABLE, draws=0), "draws must be a whole number of at least 1"),
         (lambda: step_term(KNOWN, X0, 1, TABLE), "t must lie in 2 … 100; got 1"),
         (lambda: best_variance(SCHEDULE, torch.ones(5)), r"mean_square must be .*T \+ 1"),

@@ -197,3 +197,8 @@ def test_an_oracle_takes_no_condition_and_no_generator_in_its_place():
     for cond in (torch.Generator(), torch.zeros(6)):
         with pytest.raises(ValueError, match="an oracle of one distribution takes no cond"):
             Oracle(MIXTURE, SCHEDULE).predict(torch.zeros(6, 2), 5, cond)
+
+
+def test_a_class_of_networks_is_no_network():
+    with pytest.raises(ValueError, match=r"net must be a network, .*: make one of it, Answers\(…\)"):
+        Denoiser(Answers, SCHEDULE)

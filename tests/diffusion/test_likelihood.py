@@ -156,7 +156,7 @@ def test_the_bits_by_the_flow_are_a_bound_close_to_what_equally_likely_levels_co
     ("options", "message"),
     [
         ({"trace": "Exact"}, "trace must be one of 'exact', 'hutchinson'; got 'Exact'"),
-        ({"tolerance": 0}, "tolerance must lie strictly between 0 and 1; got 0"),
+        ({"tolerance": 0}, "tolerance must lie strictly between 1.19209e-09 and 1; got 0"),
         ({"tolerance": math.nan}, "tolerance"),
         ({"x": torch.full((2, 2), math.nan)}, "x holds NaN"),
         ({"start": "1"}, "start must be a finite number"),
@@ -170,3 +170,24 @@ def test_a_likelihood_refuses_typos_and_numbers_that_are_none(options, message):
 def test_the_bits_of_images_outside_the_range_are_none():
     with pytest.raises(ValueError, match=r"x0 must lie in \[-1, 1\]"):
         flow_bits(ORACLE, torch.full((2, 2), 255.0), 17, 1.0, torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": 0}, "start must lie above 0 and below T = 1000; got 0"),
+        ({"start": 1000}, "start must lie above 0 and below T = 1000; got 1000"),
+        ({"generator": 0}, "generator must be a torch.Generator"),
+        ({"x0": torch.full((2, 2), 0.9)}, "x0 must lie on its 17 grey levels"),
+    ],
+)
+def test_the_bits_of_an_image_refuse_what_a_likelihood_refuses(options, message):
+    right = {"model": ORACLE, "x0": torch.zeros(2, 2), "levels": 17, "start": 1.0, "generator": seeded()}
+    with pytest.raises(ValueError, match=message):
+        flow_bits(**(right | options))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_tolerance_beyond_the_digits_of_x_is_refused_for_the_solver_would_never_end(dtype):
+    with pytest.raises(ValueError, match="tolerance must lie strictly between .*; got 1e-20"):
+        log_likelihood(ORACLE, torch.zeros(2, 2, dtype=dtype), 1.0, tolerance=1e-20)

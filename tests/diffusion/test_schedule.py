@@ -281,3 +281,11 @@ def test_times_and_images_of_another_kind_are_refused(call, message):
 def test_a_time_in_8_bit_is_a_time_and_no_mask():
     schedule, t = NoiseSchedule.linear(), torch.tensor([3, 200], dtype=torch.uint8)
     assert torch.equal(schedule.signal(t), schedule.signal(t.long()))
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-35, 1e35, 1e300])
+def test_weights_whose_sum_float32_can_not_hold_are_refused(factor):
+    """They were drawn as t = 1 for ever: the sum became 0, or infinite."""
+    weight = factor * torch.ones(4, dtype=torch.float64)
+    with pytest.raises(ValueError, match="the sum of weight must lie in 1e-30 … 1e30; got 3e"):
+        SCHEDULES["short"].draw_times(5, weight=weight)

@@ -184,9 +184,9 @@ CASES = {
         refused={"start": [0, 10, 11], "trace": ["Exact"], "tolerance": [0, -1]},
     ),
     "bound": Case(
-        diffusion.bound, {"denoiser": ORACLE, "x0": X.clamp(-1, 1), "levels": 5, "sigma2": TABLE, "generator": G, "draws": 2},
+        diffusion.bound, {"denoiser": ORACLE, "x0": (2 * X.clamp(-1, 1)).round() / 2, "levels": 5, "sigma2": TABLE, "generator": G, "draws": 2},
         lambda a: [(a["x0"].shape[:1], None)] * 3,
-        refused={"x0": [2 * torch.ones(N, 2)], "levels": [0, 1, -3], "sigma2": [-TABLE, 0 * TABLE, TABLE[1:]], "draws": [0]},
+        refused={"x0": [2 * torch.ones(N, 2), X.clamp(-1, 1)], "levels": [0, 1, -3, 4], "sigma2": [-TABLE, 0 * TABLE, TABLE[1:]], "draws": [0]},
     ),
     "step_kl": Case(
         diffusion.step_kl, {"schedule": SCHEDULE, "t": STEPS + (STEPS == 1), "square": normal(N).abs(), "dim": 2, "sigma2": TABLE},

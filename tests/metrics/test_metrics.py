@@ -12,10 +12,12 @@ from course_lib.metrics import (
     condition_accuracy,
     frechet_distance,
     frechet_draws,
+    measure,
     measure_reference,
     nearest_distance,
     precision_recall,
     quality,
+    scoreboard,
     suspicious,
 )
 from course_lib.metrics.features import classify
@@ -298,3 +300,42 @@ def test_what_are_no_generated_images_are_not_judged(samples, message):
 def test_a_label_that_is_no_class_is_refused(label):
     with pytest.raises(ValueError, match="label"):
         condition_accuracy(torch.zeros(6, 1, 8, 8), label, "digits")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x0: 127.5 * x0 + 127.5, r"images must be on the scale \[-1, 1\]; got 0 … 255"),
+        (lambda x0: math.nan * x0, "the images hold NaN or infinite values"),
+        (lambda x0: x0[:, :, :7, :7], r"x0 must be of the shape \(n, \*\(1, 8, 8\)\); got \(9, 1, 7, 7\)"),
+        (lambda x0: x0.numpy(), "x0 must be a tensor; got an object of type ndarray"),
+        (lambda x0: "digits", "x0 must be a tensor; got 'digits'"),
+    ],
+)
+def test_features_are_not_read_off_what_are_no_images_of_the_data(spoil, message):
+    with pytest.raises(ValueError, match=message):
+        Features("digits")(spoil(load("digits").held_out.x0[:9]))
+
+
+def test_points_are_features_where_they_are_points():
+    with pytest.raises(ValueError, match=r"x0 must be of the shape \(n, \*\(2,\)\)"):
+        Features("moons")(normal(9, 3, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 100}, "n must be a whole number of at least 500; got 100"),
+        ({"device": "gpu"}, "there is no device 'gpu'; choose auto"),
+    ],
+)
+def test_what_can_not_be_judged_is_said_before_an_image_is_made(monkeypatch, options, message):
+    monkeypatch.setattr(scoreboard, "generate", None)
+    with pytest.raises(ValueError, match=message):
+        measure(load_trained("ddpm-digits"), **options)
+
+
+@pytest.mark.parametrize(("name", "data"), [("ddpm-digits", "digits"), ("features-digits", "moons")])
+def test_a_reference_is_measured_of_a_classifier_and_its_own_data(name, data):
+    with pytest.raises(ValueError, match=rf"a reference is measured of a classifier .*; got {name} and {data}"):
+        measure_reference(load_trained(name), load(data))

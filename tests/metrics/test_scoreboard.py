@@ -57,26 +57,26 @@ def trained(labels):
 
 
 def test_the_judges_get_a_set_for_each_seed_made_with_the_options(heard):
-    found = measure(trained(labels=False), seeds=3, n=15, white=0.25)
+    found = measure(trained(labels=False), seeds=3, n=505, white=0.25)
     (sets, data), _ = heard["quality"]
-    assert data == "digits" and [len(x0) for x0 in sets] == [15] * 3
+    assert data == "digits" and [len(x0) for x0 in sets] == [505] * 3
     assert all((x0[:, 0, 1:] == 0.25).all() for x0 in sets)
     assert len({tuple(x0[:, 0, 0, 0].tolist()) for x0 in sets}) == 3, "each seed has its own images"
     assert heard["cost"][1] == {"white": 0.25} and "condition_accuracy" not in heard
-    assert found["options"] == {"white": 0.25} and (found["images"], found["seeds"]) == (15, 3)
+    assert found["options"] == {"white": 0.25} and (found["images"], found["seeds"]) == (505, 3)
     assert found["condition"] is None and found["suspicious"] == ["too good"]
 
 
 def test_a_model_that_sees_labels_is_asked_for_all_classes_and_judged_by_what_each_image_was_asked_for(heard):
-    measure(trained(labels=True), seeds=2, n=15)
+    measure(trained(labels=True), seeds=2, n=505)
     (x0, label, data), _ = heard["condition_accuracy"]
-    assert data == "digits" and label.tolist() == [*range(10), *range(5)] * 2
+    assert data == "digits" and label.tolist() == 2 * ([*range(10)] * 50 + [*range(5)])
     torch.testing.assert_close(x0[:, 0, 7, 7], label / 10)
 
 
 def test_bits_are_those_of_held_out_images_with_the_standard_error_over_them(heard):
     model, held_out = trained(labels=False), load("digits").held_out.x0
-    found = measure(model, seeds=1, n=15)["bits_per_dim"]
+    found = measure(model, seeds=1, n=505)["bits_per_dim"]
     x0, levels = model.model.judged
     assert torch.equal(x0, held_out) and levels == 17
     n = len(held_out)

@@ -6,6 +6,7 @@ import json
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import small_models
 import torch
@@ -322,3 +323,52 @@ def test_a_classifier_learns_from_the_warped_image_whose_edge_goes_on_outside():
     aside = torch.tensor([[1.0, 0, 0.75], [0, 1, 0]]).expand(4, 2, 3)  # by three pixels
     seen = torch.cat([x0[..., 3:], x0[..., 7:].expand(4, 1, 8, 3)], dim=3)
     torch.testing.assert_close(model(x0, label, warp=aside), F.cross_entropy(model.logits(seen), label))
+
+
+@pytest.mark.parametrize("model", ["ddpm-digits", None, unet_denoiser, Classifier], ids=["a name", "none", "a builder", "a class"])
+def test_images_come_from_a_model_and_not_from_its_name_or_class(model):
+    with pytest.raises(ValueError, match="model must be a model, such as `load_trained.name..model`; got"):
+        generate(model, 3)
+
+
+def test_numpys_whole_numbers_are_seeds_and_numbers_of_images(digits):
+    found = generate(digits, np.int64(2), np.int64(7), steps=1)
+    assert torch.equal(found, generate(digits, 2, 7, steps=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 2.5}, "n must be a whole number of at least 1; got 2.5"),
+        ({"generator": None}, "generator must be a torch.Generator; got None: make one by"),
+        ({"generator": 0}, "generator must be a torch.Generator; got 0: make one by"),
+        ({"sampler": ["ddim"]}, r"there is no sampler \['ddim'\]; choose one of: ddim"),
+        ({"guidance": True}, "guidance must be a finite number; got True"),
+        ({"guidance": torch.ones(3)}, "guidance must be a finite number; got a tensor"),
+    ],
+)
+def test_a_sample_of_bad_arguments_is_refused(digits, options, message):
+    with pytest.raises(ValueError, match=message):
+        digits.sample(**({"n": 2, "generator": g(0), "steps": 1} | options))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 0}, "size must be a whole number of at least 1; got 0"),
+        ({"size": 8.5}, "size must be a whole number of at least 1; got 8.5"),
+        ({"channels": -1}, "channels must be a whole number"),
+        ({"classes": 0}, "classes must be a whole number of at least 1; got 0"),
+        ({"width": 10}, "width must be a multiple of groups = 8; got 10"),
+    ],
+)
+def test_a_classifier_of_impossible_sizes_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Classifier(**({"channels": 1, "size": 8} | options))
+
+
+@pytest.mark.parametrize("side", [7, 28])
+def test_a_classifier_reads_no_images_of_another_size(side):
+    """7 x 7 come out of the convolutions as 8 x 8 do, and would be read as something."""
+    with pytest.raises(ValueError, match=r"takes images of shape \(batch, \*\(1, 8, 8\)\); got"):
+        Classifier(1, 8).logits(torch.zeros(2, 1, side, side))

@@ -182,3 +182,10 @@ def test_the_memory_of_a_notebook_is_told_in_megabytes_and_the_probe_for_it_leav
     told = re.search(r"(\d+) MB of memory|memory unknown", capsys.readouterr().out)
     assert told[1] is None or 20 < int(told[1]) < 2000
     assert [cell.source for cell in nbformat.read(target, as_version=4).cells] == ["x = 1"]
+
+
+@pytest.mark.parametrize("names", [[""], ["99"], ["00", "99"]], ids=repr)
+def test_a_name_that_no_lesson_has_is_refused_before_any_is_executed(monkeypatch, names):
+    monkeypatch.setattr(build, "build_notebook", lambda *_: pytest.fail("it was executed"))
+    with pytest.raises(ValueError, match=f"there is no lesson {names[-1]!r}; there are 00_start_here"):
+        build.build_notebooks(names)

@@ -158,3 +158,10 @@ def test_data_of_your_own_are_compared_with_their_hashes(damage, own_data):
         path.unlink()
     mark, line = doctor._data()
     assert mark == "✗" and "labels" in line and "COURSE_DATA" in line
+
+
+@pytest.mark.parametrize(("variable", "folder"), [("COURSE_HOME", paths.home), ("COURSE_DATA", paths.data_folder)])
+def test_a_folder_in_nobodys_home_is_refused_by_the_variables_name(monkeypatch, variable, folder):
+    monkeypatch.setenv(variable, "~nobody-of-that-name/course")
+    with pytest.raises(ValueError, match=f"{variable} names ~nobody-of-that-name/course, and there is no such home"):
+        folder()

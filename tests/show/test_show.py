@@ -8,6 +8,7 @@ from ipywidgets import IntSlider
 
 from course_lib import show
 from course_lib.exact import GaussianMixture
+from course_lib.nets import UNet, stages
 
 ALT = "A sentence that says what the figure shows."
 
@@ -147,3 +148,38 @@ def test_a_figure_of_what_can_not_be_drawn_is_refused(page, draw, message):
     with pytest.raises(ValueError, match=message):
         draw(ax)
     assert page == []
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: show.curves([1, 2], {"a": torch.zeros(2, 2)}, "x", "y"), r"the line 'a' must be a list of numbers, \(n,\)"),
+        (lambda: show.curves([1, 2], {"a": 3}, "x", "y"), r"the line 'a' must be a list of numbers, \(n,\)"),
+        (lambda: show.curves([1, 2], {"a": "bc"}, "x", "y"), "the line 'a' must hold real numbers; got 'bc'"),
+        (lambda: show.curves(2, {"a": [1]}, "x", "y"), r"x must be a list of numbers, \(n,\)"),
+        (lambda: show.strip(None, [1]), "rows must be a list, one for each; got None"),
+        (lambda: show.strip([torch.zeros(1, 1, 2, 2)], ["a"]), "each of the times must be a finite number; got 'a'"),
+        (lambda: show.title(None, "words"), "title takes a figure or axes, and a text; got None and 'words'"),
+        (lambda: show.grid(torch.zeros(1, 1, 2, 2), title=5), "title takes a figure or axes, and a text; got .* and 5"),
+        (lambda: show.check_figure(None), "fig must be a Figure .*; got None"),
+        (lambda: show.density(plt.subplots()[1], lambda x: x[:, 0] * np.nan), "the density must be finite everywhere"),
+        (lambda: show.density(plt.subplots()[1], lambda x: x[:, 0] + 1e6), "the density must be finite everywhere"),
+        (lambda: show.u_net([]), r"stages must be those of a whole U-Net, .*; got \[\]"),
+        (lambda: show.u_net(stages(UNet(1, 8))[:4]), "stages must be those of a whole U-Net"),
+        (lambda: show.Shape(0.0, np.nan, 1.0, 1.0), "the y of a shape must be a finite number; got nan"),
+        (lambda: show.Drawing(3, 2).box(1, 1, "a", width=-1), "the width of a shape must be a finite number above 0; got -1"),
+        (lambda: show.widget(3, ALT, t=IntSlider()), "draw must be a function that gives a figure; got 3"),
+        (lambda: show.widget(lambda t: None, ALT, t=(0, 9)), r"t must be a control of ipywidgets, .*; got \(0, 9\)"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_drawn_is_refused(page, draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+    assert not page
+    plt.close("all")
+
+
+def test_a_line_may_still_be_learning():
+    ax = show.curves([1, 2], {"a": torch.ones(2, requires_grad=True)}, "x", "y")
+    assert ax.lines[0].get_ydata().tolist() == [1, 1]
+    plt.close(ax.figure)

@@ -52,3 +52,9 @@ def test_auto_is_the_quickest_device_that_there_is(monkeypatch, cuda, mps, expec
 def test_only_a_model_with_turns_lets_processes_look_for_weights_without_gradients(turns):
     handler = device.accelerator_for("cpu", turns).ddp_handler
     assert (handler is not None and handler.find_unused_parameters) == turns
+
+
+@pytest.mark.parametrize("wanted", ["gpu", None, ["cpu"], torch.device("cpu")], ids=repr)
+def test_a_device_is_named_by_one_of_four_words(wanted):
+    with pytest.raises(ValueError, match="there is no device .*; choose auto, cpu, cuda, mps"):
+        device.pick_device(wanted)

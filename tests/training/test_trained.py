@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from course_lib.data import Split
-from course_lib.training import Recipe, Run, finished, trained
+from course_lib.training import (
+    CheckpointError,
+    Recipe,
+    Run,
+    build,
+    default_folder,
+    finished,
+    load_trained,
+    recipe_named,
+    trained,
+)
 
 NET = {"channels": 1, "size": 8, "width": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}
 TINY = Recipe(name="tiny", data="digits", model="unet-denoiser", options=NET, steps=2, batch=4)
@@ -61,3 +71,27 @@ def test_a_finished_run_of_another_recipe_is_not_taken_for_it(runs, monkeypatch)
     list(Run(Recipe.from_json(TINY.as_json() | {"seed": 1}), runs / "tiny", device="cpu", data=IMAGES))
     with pytest.raises(ValueError, match=r"holds tiny of another recipe \(2 steps, seed 1\): move it away"):
         finished("tiny")
+
+
+@pytest.mark.parametrize("where", [None, 3, b"ddpm-digits", ["ddpm-digits"]], ids=repr)
+def test_a_checkpoint_is_named_by_a_text_or_a_path(where):
+    with pytest.raises(CheckpointError, match="a checkpoint is named by its folder, or by a shipped model's name; got"):
+        load_trained(where)
+
+
+@pytest.mark.parametrize("needs_a_recipe", [build, default_folder, Run])
+def test_the_name_of_a_recipe_is_no_recipe(needs_a_recipe):
+    with pytest.raises(ValueError, match="recipe must be a Recipe, as recipe_named.name. gives it; got 'ddpm-digits'"):
+        needs_a_recipe("ddpm-digits")
+
+
+@pytest.mark.parametrize("name", [None, 3, ["ddpm-digits"]], ids=repr)
+def test_what_is_no_text_names_no_recipe(name):
+    with pytest.raises(ValueError, match="there is no recipe .*; the recipes are: ddpm-digits"):
+        recipe_named(name)
+
+
+@pytest.mark.parametrize("field", ["ema", "weight_decay"])
+def test_false_is_no_number_of_a_recipe(field):
+    with pytest.raises(ValueError, match=f"a recipe's {field} must be .* got False"):
+        Recipe(name="tiny", data="digits", model="unet-denoiser", **{field: False})

@@ -1,12 +1,13 @@
 """The student's folder: copies are made once, updated with a backup, and left alone where something is wrong."""
 
+import json
 import os
 import re
 
 import pytest
 from small_lessons import code, lesson, load, markdown, save, stub, texts
 
-from course_lib.workbook import reset, update
+from course_lib.workbook import progress, reset, update
 
 FIRST = lesson(markdown("# Six"), stub("06.1", "noise"), markdown("The end."))
 
@@ -204,3 +205,26 @@ def test_every_lesson_of_the_course_can_be_copied_and_its_links_lead_to_other_co
         )
         links = re.findall(r"\]\(([^)#]+)[^)]*\)", prose)
         assert not [link for link in links if not link.startswith("https://") and link not in copies]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace('"outputs": []', '"outputs": 5', 1),
+        lambda text: text.replace('"outputs": []', '"outputs": null', 1),
+        lambda text: text.replace('"outputs": []', '"outputs": [{"output_type": "stream", "text": [5]}]', 1),
+        lambda text: re.sub(r'"id": "[^"]*"', '"id": [1]', text, count=1),
+        lambda text: "[" * 100_000,
+    ],
+    ids=["outputs 5", "outputs null", "an output of numbers", "an id that is a list", "too deep"],
+)
+def test_a_copy_with_damaged_cells_is_left_as_it_is_and_said_to_be_damaged(course, my, damage):
+    copy = my / "06_lesson.ipynb"
+    text = json.dumps(load(copy))
+    copy.write_text(damage(text))
+    assert copy.read_text() != text
+    new_version(course)
+    (line,) = [line for line in update(["06"], my, course) if line.startswith("!")]
+    assert "was left as it is: it is no notebook (" in line and copy.read_text() == damage(text)
+    with pytest.raises(ValueError, match=r"06_lesson.ipynb can't be read: it is no notebook \("):
+        progress(["06"], my, course)
