@@ -16,7 +16,7 @@ r"""
 - sample pixel by pixel, and say what it costs;
 - name what stops an energy-based model: one number that nobody can compute.
 
-**Before:** lesson 01. **Time:** 40 minutes, and 45 more for the five exercises.
+**Before:** lesson 01. **Time:** 45 minutes, and 45 more for the five exercises.
 **Follows:** Das and Varma, the opening pages; Koirala's list of generative models.
 """
 

@@ -16,7 +16,7 @@ r"""
 - recognize the bound in EM, in amortized inference and in importance weighting;
 - send a gradient through a random draw, in the way that works.
 
-**Before:** lesson 01. **Time:** 75 minutes, and 80 more for the seven exercises.
+**Before:** lesson 01. **Time:** 80 minutes, and 80 more for the seven exercises.
 **Follows:** Das and Varma, from "Evidence Lower Bound"; Koirala, "VAE" and "Optimizing Variational Lower Bound"; Velasco-Forero,
 "Training via maximum likelihood" and "Kullback-Leibler Divergence".
 """
@@ -690,7 +690,8 @@ for i, ((role, spread), word) in enumerate(zip(covs.items(), words, strict=True)
     ax.text(1.05, 0.8 - 0.15 * i, word, color=show.colour(role), transform=ax.transAxes)
 ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
 show.title(fig, "A diagonal q is narrower than the posterior")
-show.figure(fig, "Three ellipses: the posterior, tilted; the best q, upright and narrower; the network's.")
+alt = "Three ellipses: the posterior, tilted; the best q, upright and narrower; the network's."
+show.figure(fig, alt)
 
 # %% [markdown]
 r"""
