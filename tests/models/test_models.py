@@ -325,7 +325,9 @@ def test_a_classifier_learns_from_the_warped_image_whose_edge_goes_on_outside():
     torch.testing.assert_close(model(x0, label, warp=aside), F.cross_entropy(model.logits(seen), label))
 
 
-@pytest.mark.parametrize("model", ["ddpm-digits", None, unet_denoiser, Classifier], ids=["a name", "none", "a builder", "a class"])
+@pytest.mark.parametrize(
+    "model", ["ddpm-digits", None, unet_denoiser, Classifier], ids=["a name", "none", "a builder", "a class"]
+)
 def test_images_come_from_a_model_and_not_from_its_name_or_class(model):
     with pytest.raises(ValueError, match="model must be a model, such as `load_trained.name..model`; got"):
         generate(model, 3)
