@@ -164,8 +164,10 @@ class _Reading:
         bad = ~slot.value.isfinite() & right.value.isfinite()
         if bad.any():
             part = "" if bad.all() else f" in {int(bad.sum())} of {bad.numel()} entries"
-            f"{at}{name} is NaN or infinite{part}: a root or logarithm of something negative, a logarithm of 0, "
-            "or a division by 0?"
+            return (
+                f"{at}{name} is NaN or infinite{part}: a root or logarithm of something negative, a logarithm of 0, "
+                "or a division by 0?"
+            )
         found, wanted = view.of(self.founds[n], self.cases[n]), view.of(self.rights[n], self.cases[n])
         if found is None or wanted is None:
             found, wanted = slot.value, right.value

@@ -262,7 +262,7 @@ def test_the_rate_is_a_function_of_the_step_alone_and_is_the_one_that_is_used(wh
 
 
 def test_the_rate_warms_up_then_falls_to_nearly_nothing():
-    for recipe in (TINY, *RECIPES.values()):
+    for recipe in (TINY, *(recipe for recipe in RECIPES.values() if recipe.steps)):
         rates = [Run.rate(_RateOnly(recipe), step) for step in range(recipe.steps)]
         assert all(0 < rate <= recipe.rate for rate in rates)
         assert np.all(np.diff(rates[: recipe.warmup]) > 0) and np.all(np.diff(rates[recipe.warmup :]) < 0)
