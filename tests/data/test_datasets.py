@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.data import NAMES, TOYS, check_images, check_labels, fingerprint, load, to_levels, to_uint8, toy
+from course_lib.data import (
+    NAMES,
+    TOYS,
+    check_images,
+    check_labels,
+    fingerprint,
+    from_indices,
+    load,
+    to_indices,
+    to_levels,
+    to_uint8,
+    toy,
+)  # fmt: skip
 
 OFFLINE = [name for name in NAMES if name != "mnist"]
 
@@ -315,3 +327,44 @@ def test_labels_are_held_against_a_data_set_and_one_alone_is_looked_at_too():
 
 def test_numpys_whole_numbers_are_seeds_too():
     assert torch.equal(toy("moons", np.int64(5), np.int64(3)), toy("moons", 5, 3))
+
+
+# Grey levels as whole numbers
+
+
+@pytest.mark.parametrize("levels", [2, 3, 17, 255, 256])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_indices_and_images_are_each_others_inverse(levels, dtype):
+    index = torch.arange(levels).view(1, 1, 1, levels)
+    x0 = from_indices(index, levels)
+    assert x0.dtype == torch.float32 and torch.equal(to_levels(x0, levels), x0)
+    assert torch.equal(to_indices(x0.to(dtype), levels), index)
+
+
+def test_images_of_indices_are_exactly_the_datas_own_values():
+    x0 = load("digits").train.x0
+    assert torch.equal(from_indices(to_indices(x0, 17), 17), x0)
+    grey = torch.arange(256)
+    assert torch.equal(from_indices(grey, 256), grey / 127.5 - 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8])
+def test_indices_of_fewer_bits_are_the_same_levels(dtype):
+    index = torch.arange(17)
+    assert torch.equal(from_indices(index.to(dtype), 17), from_indices(index, 17))
+
+
+@pytest.mark.parametrize(
+    "index", [torch.tensor([True]), torch.tensor([1.0]), [1], 1, torch.tensor([-1]), torch.tensor([17])]
+)
+def test_what_are_no_indices_is_refused(index):
+    with pytest.raises(ValueError, match="index must"):
+        from_indices(index, 17)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 7), (3, 8, 8), (8, 8)])
+def test_images_of_another_shape_than_the_one_asked_for_are_refused(shape):
+    x0 = torch.zeros(2, 1, 8, 8)
+    assert check_images(x0, shape=(1, 8, 8)) is x0
+    with pytest.raises(ValueError, match=r"^grey images must be images of shape \(batch, .*\); got \(2, 1, 8, 8\)"):
+        check_images(x0, "grey images", shape=shape)

@@ -93,6 +93,39 @@ def test_of_a_model_that_makes_no_images_the_loss_on_held_out_ones_is_measured()
     assert found["images"] == len(x0) and found["loss"] == pytest.approx(squares / len(x0), rel=1e-4)
 
 
+class Listener(nn.Module):
+    """Its loss has two parts; it keeps what it was given."""
+
+    def draw(self, shape, generator, device):
+        return {"eps": torch.rand(shape, generator=generator, device=device)}
+
+    def forward(self, x0, cond=None, eps=None):
+        self.given = x0, cond, eps
+        return {"near": torch.tensor(2.5), "far": torch.tensor(4.0)}
+
+
+@pytest.mark.parametrize(("labels", "steps"), [(False, 5), (True, 5), (False, 0), (True, 0)])
+def test_the_loss_on_held_out_images_is_asked_for_as_in_training(labels, steps, monkeypatch):
+    monkeypatch.setattr(scoreboard, "HELD_OUT", 7)
+    model, held_out = Listener(), load("digits").held_out
+    recipe = Recipe(name="listener", data="digits", model="listener", labels=labels, steps=steps)
+    found = measure_loss(Trained(recipe, model, steps, Path()))["held_out"]
+    x0, cond, eps = model.given
+    assert found == {"loss": 6.5, "images": 7} and torch.equal(x0, held_out.x0[:7])
+    assert torch.equal(cond, held_out.label[:7]) if labels else cond is None
+    expected = model.draw(x0.shape, torch.Generator().manual_seed(0), "cpu")["eps"]
+    assert torch.equal(eps, expected) if steps else eps is None
+    monkeypatch.setattr(scoreboard, "HELD_OUT", 10_000)
+    assert measure_loss(Trained(recipe, model, steps, Path()))["held_out"]["images"] == len(held_out)
+
+
+def test_a_trained_model_has_as_many_weights_as_a_step_moves(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("course_lib.metrics.costs"), "_pace", lambda *_: 0.0)
+    model, recipe = Painter(), Recipe(name="painter", data="digits", model="painter", steps=5)
+    model.net = nn.BatchNorm2d(3)  # 6 weights, and 7 numbers that are only kept
+    assert cost(model, recipe).weights == 6
+
+
 def test_a_fitted_model_has_as_many_weights_as_numbers_that_it_stores():
     trained = load_trained("naive-bayes-digits")
     assert cost(trained.model, trained.recipe, cond=torch.zeros(64, dtype=torch.long)).weights == 10 + 10 * 64 * 17

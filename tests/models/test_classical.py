@@ -11,10 +11,12 @@ from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import CategoricalNB
 from torch.nn import functional as F
 
-from course_lib.data import load
+from course_lib.data import load, to_indices
+from course_lib.metrics import measure_loss
 from course_lib.models import Autoencoder, Autoregressive, CodeGaussian, Mixture, NaiveBayes, PCAGaussian, generate
 from course_lib.models.gaussians import dequantized
 from course_lib.models.mixture import log_joint, maximized, responsibilities
+from course_lib.training import load_trained
 
 SHAPE = (1, 8, 8)
 
@@ -73,6 +75,24 @@ def test_the_probabilities_of_all_tiny_images_add_up_to_1():
     assert model.log_joint(every).exp().sum().item() == pytest.approx(1, abs=1e-5)
 
 
+def test_naive_bayes_draws_classes_as_often_as_they_occur():
+    model = NaiveBayes((1, 1, 1), levels=2, classes=2)
+    model.fit(torch.tensor([-1.0] * 8 + [1.0] * 2).view(-1, 1, 1, 1), torch.tensor([0] * 8 + [1] * 2), g())
+    white = 0.8 * 0.1 / 8.2 + 0.2 * 2.1 / 2.2
+    found = (generate(model, 10_000, seed=0) > 0).float().mean().item()
+    assert abs(found - white) < 5 * (white * (1 - white) / 10_000) ** 0.5
+
+
+def test_before_counting_all_tiny_images_are_equally_probable():
+    every = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=3))).view(-1, 1, 1, 3)
+    assert torch.allclose(NaiveBayes((1, 1, 3), levels=2, classes=4).log_joint(every).exp(), torch.tensor(1 / 32))
+
+
+def test_naive_bayes_must_add_something_to_each_count():
+    with pytest.raises(ValueError, match="smoothing must be"):
+        NaiveBayes(SHAPE, 17, smoothing=0)
+
+
 # Gaussians
 
 
@@ -86,6 +106,30 @@ def test_the_density_of_pca_and_gaussian_is_scipys(digits, k):
     cov = (vectors[:, 64 - k :] * (values[64 - k :] - rest)) @ vectors[:, 64 - k :].T + rest * np.eye(64)
     expected = multivariate_normal(x.mean(0), cov).logpdf(digits.held_out.x0.flatten(1))
     assert np.allclose(model.log_prob(digits.held_out.x0), expected, rtol=2e-4)
+
+
+def test_the_loss_of_a_density_is_minus_the_mean_of_its_logarithm_per_image():
+    x = torch.randn(300, 3, generator=g(1)) * torch.tensor([1.0, 2.0, 0.5]) + 1
+    for model in (PCAGaussian((3,), 2), Mixture((3,), 1, ridge=0.0, rounds=1)):
+        model.fit(x, None, g())
+        exact = multivariate_normal(x.double().mean(0), np.cov(x.double().T, bias=True)).logpdf(x).mean()
+        assert model(x).item() == pytest.approx(-exact, rel=1e-4)
+
+
+@pytest.mark.parametrize("make", [lambda **a: PCAGaussian(k=1, **a), lambda **a: Mixture(components=2, rounds=1, **a)])
+def test_images_end_at_black_and_white_and_points_do_not(make):
+    far = 3 * torch.randn(200, 1, 1, 2, generator=g(1))
+    images, points = make(shape=(1, 1, 2), levels=17), make(shape=(1, 1, 2))
+    for model in (images, points):
+        model.fit(far, None, g())
+    assert generate(images, 300, seed=0).abs().max() == 1 and generate(points, 300, seed=0).abs().max() > 2
+
+
+@pytest.mark.parametrize("make", [lambda: PCAGaussian(SHAPE, 2), lambda: Mixture(SHAPE, 2)])
+@pytest.mark.parametrize("shape", [(64,), (1, 64), (1, 4, 16), (1, 28, 28)])
+def test_a_density_refuses_images_of_another_shape_even_with_as_many_pixels(make, shape):
+    with pytest.raises(ValueError, match="x0 must be of shape"):
+        make().log_prob(torch.zeros(3, *shape))
 
 
 def test_samples_of_pca_and_gaussian_have_its_mean_and_covariance():
@@ -142,6 +186,56 @@ def test_em_walks_as_scikit_learns_and_never_down(components):
     for ours, other in zip(parts, (theirs.weights_, theirs.means_, theirs.covariances_), strict=True):
         assert np.allclose(ours, other, atol=1e-8)
     assert (torch.stack(heights).diff() > -1e-3).all()
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 7])
+def test_a_mixture_is_scikit_learns_from_the_same_start_in_fit_density_and_posterior(rounds):
+    x = torch.randn(400, 2, generator=g(3)) * torch.tensor([1.0, 0.4]) + torch.randint(2, (400, 1), generator=g(4))
+    model = Mixture((2,), components=3, ridge=0.05, rounds=rounds)
+    model.fit(x, None, g(5))
+    start = torch.linalg.inv(torch.cov(x.double().T, correction=0) + 0.05 * torch.eye(2)).numpy()
+    theirs = GaussianMixture(
+        3, reg_covar=0.05, max_iter=max(1, rounds), tol=0, weights_init=[1 / 3] * 3,
+        means_init=x[torch.randperm(400, generator=g(5))[:3]], precisions_init=[start] * 3,
+    )  # fmt: skip
+    with pytest.warns(match="did not converge"):
+        theirs.fit(x.double().numpy())
+    if rounds == 0:  # they have no fit without a round
+        theirs.weights_, theirs.means_ = np.full(3, 1 / 3), x[torch.randperm(400, generator=g(5))[:3]].double().numpy()
+        theirs.precisions_cholesky_ = np.stack([np.linalg.cholesky(start)] * 3)
+    assert np.allclose(model.log_prob(x), theirs.score_samples(x.double()), atol=1e-4)
+    assert np.allclose(model.posterior(x), theirs.predict_proba(x.double()), atol=1e-4)
+
+
+def test_samples_of_a_mixture_have_its_weights_means_and_covariances():
+    model = Mixture((2,), components=2)
+    model.weights.copy_(torch.tensor([0.8, 0.2]))
+    model.means.copy_(torch.tensor([[-20.0, 0.0], [20.0, 5.0]]))
+    model.covariances.copy_(torch.tensor([[[4.0, 1.5], [1.5, 1.0]], [[0.25, -0.1], [-0.1, 9.0]]]))
+    x = generate(model, 20_000, seed=0)
+    for k, part in enumerate((x[x[:, 0] < 0], x[x[:, 0] > 0])):
+        assert len(part) / 20_000 == pytest.approx(model.weights[k].item(), abs=0.015)
+        assert torch.allclose(part.mean(0), model.means[k], atol=0.2)
+        assert torch.allclose(torch.cov(part.T), model.covariances[k], rtol=0.1, atol=0.05)
+
+
+def test_a_component_that_answers_for_no_point_stays_finite():
+    x, r = torch.randn(20, 2, generator=g()).double(), torch.tensor([[1.0, 0.0]]).double().repeat(20, 1)
+    weights, means, covariances = maximized(x, r, ridge=0.1)
+    assert means.isfinite().all() and covariances.isfinite().all()
+    assert weights[0].item() == pytest.approx(1) and 0 < weights[1] < 1e-12
+
+
+def test_a_mixture_with_fewer_points_than_components_is_refused():
+    with pytest.raises(ValueError, match="5 components need as many points to start from; got 4"):
+        Mixture((2,), components=5).fit(torch.randn(4, 2, generator=g()), None, g())
+
+
+def test_a_mixture_of_images_is_fitted_to_grey_values_spread_over_their_bins():
+    black = -torch.ones(500, 1, 1, 2)
+    model = Mixture((1, 1, 2), components=1, levels=3, ridge=0.0, rounds=1)
+    model.fit(black, None, g())
+    assert torch.allclose(model.covariances[0].diagonal(), torch.tensor(1 / 12), rtol=0.1)
 
 
 def test_a_mixture_of_one_component_is_the_gaussian_of_the_data():
@@ -208,6 +302,52 @@ def test_the_loss_of_an_autoencoder_is_the_squared_error_per_image(digits):
     assert ae.encode(x0).shape == (7, 3) and back.shape == x0.shape and back.abs().max() <= 1
 
 
+def test_the_covariance_of_few_codes_is_the_unbiased_one(digits):
+    model = CodeGaussian(load_trained("autoencoder-digits").model)
+    with torch.no_grad():
+        model.fit(digits.train.x0[:6], None, g())
+        z = model.autoencoder.encode(digits.train.x0[:6])
+    assert np.allclose(model.root @ model.root.T, np.cov(z.T), rtol=1e-3)
+
+
+def test_the_loss_of_the_codes_is_minus_the_log_of_their_gaussian(digits):
+    torch.manual_seed(0)
+    model, x0 = CodeGaussian(Autoencoder(SHAPE, k=2, width=16)), digits.train.x0
+    with torch.no_grad():
+        model.fit(x0, None, g())
+        z = model.autoencoder.encode(x0).double()
+        exact = multivariate_normal(z.mean(0), np.cov(z.T)).logpdf(z).mean()
+        assert model(x0).item() == pytest.approx(-exact, rel=1e-3)
+
+
+def test_codes_and_pictures_end_at_1_smoothly_however_large_the_weights_are(digits):
+    torch.manual_seed(0)
+    ae = Autoencoder(SHAPE, k=2, width=16)
+    with torch.no_grad():
+        ae.encoder[-2].bias += torch.tensor([2.0, -2.0])
+        ae.decoder[-3].bias += 2
+        codes = ae.encode(digits.train.x0[:50])
+        pictures = ae.decode(codes)
+    assert codes.abs().min() > 0.9 and codes.abs().max() < 1 and pictures.min() > 0.9 and pictures.max() < 1
+
+
+def test_the_loss_moves_the_encoder_and_the_decoder(digits):
+    torch.manual_seed(0)
+    ae = Autoencoder(SHAPE, k=2, width=16)
+    ae(digits.train.x0[:50]).backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in ae.parameters())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: NaiveBayes(SHAPE, 17), lambda: Autoencoder(SHAPE, 2, 8), lambda: Autoregressive(SHAPE, 17, 4, 1)],
+)
+@pytest.mark.parametrize("shape", [(1, 8, 7), (1, 4, 16), (3, 8, 8)])
+def test_images_of_another_shape_are_refused_even_with_as_many_pixels(make, shape):
+    with pytest.raises(ValueError, match="x0 must be images of shape"):
+        make()(torch.zeros(3, *shape))
+
+
 # One pixel after the other
 
 
@@ -272,3 +412,139 @@ def test_without_dropout_a_training_step_sees_all_channels(digits):
     torch.manual_seed(6)
     model, x0 = Autoregressive(SHAPE, levels=17, width=8, depth=2), digits.train.x0[:5]
     assert torch.equal(model(x0, **model.draw(x0.shape, g(), torch.device("cpu"))), model(x0))
+
+
+def test_an_answer_sees_every_pixel_before_it_in_reach():
+    torch.manual_seed(3)
+    model = Autoregressive((1, 5, 5), levels=2, width=8, depth=1)
+    level, seen = torch.zeros(1, 5, 5, dtype=torch.long), []
+    for at in range(25):
+        other = level.clone()
+        other.flatten()[at] = 1
+        if not torch.equal(model.net(level)[..., 2, 2], model.net(other)[..., 2, 2]):
+            seen.append(at)
+    assert seen == list(range(12))
+
+
+def test_a_layer_adds_what_it_makes_of_its_own_place_to_what_it_was_given():
+    torch.manual_seed(3)
+    model = Autoregressive((1, 5, 5), levels=2, width=8, depth=1)
+    level, (layer,) = torch.randint(2, (2, 5, 5), generator=g()), model.net.layers
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[:, :, 1, 1] = 2 * torch.eye(8)
+        layer.bias.fill_(0.5)
+        h = model.net.first(F.one_hot(level, 2).movedim(-1, 1).float())
+        assert torch.allclose(model.net(level), model.net.out(F.silu(h + 2 * F.silu(h) + 0.5)), atol=1e-6)
+
+
+def test_the_loss_of_a_training_step_sees_the_channels_that_were_kept(digits):
+    torch.manual_seed(6)
+    model, x0 = Autoregressive(SHAPE, levels=17, width=8, depth=2, dropout=0.5), digits.train.x0[:5]
+    keep = model.draw(x0.shape, g(), torch.device("cpu"))["keep"]
+    assert torch.equal(model(x0, keep=keep), -model.log_prob(x0, keep).mean()) and not torch.equal(
+        model(x0, keep=keep), model(x0)
+    )
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_each_layer_loses_channels_of_its_own(layer):
+    torch.manual_seed(7)
+    model = Autoregressive(SHAPE, levels=5, width=8, depth=3)
+    level, keep = torch.randint(5, (1, 8, 8), generator=g()), torch.ones(1, 3, 8)
+    keep[:, layer, :4] = 0
+    alone = Autoregressive(SHAPE, levels=5, width=8, depth=3)
+    alone.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        alone.net.layers[layer].weight[:, :4] = 0
+    assert torch.allclose(model.net(level, keep), alone.net(level), atol=1e-6)
+
+
+def test_samples_are_painted_with_all_channels():
+    torch.manual_seed(7)
+    with_dropout = Autoregressive((1, 3, 3), levels=5, width=8, depth=2, dropout=0.9)
+    without = Autoregressive((1, 3, 3), levels=5, width=8, depth=2)
+    without.load_state_dict(with_dropout.state_dict())
+    assert torch.equal(generate(with_dropout, 20, seed=0), generate(without, 20, seed=0))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_divides_the_scores(temperature):
+    torch.manual_seed(8)
+    model = Autoregressive((1, 1, 1), levels=4, width=4, depth=0)
+    with torch.no_grad():
+        model.net.out.bias.copy_(torch.tensor([0.0, 1.0, -1.0, 0.5]))
+        scores = model.net(torch.zeros(1, 1, 1, dtype=torch.long)).flatten()
+    drawn = generate(model, 20_000, seed=0, temperature=temperature)
+    found = torch.bincount(to_indices(drawn, 4).flatten(), minlength=4) / 20_000
+    assert torch.allclose(found, (scores / temperature).softmax(0), atol=0.02)
+
+
+@pytest.mark.parametrize("temperature", [-1.0, math.nan, math.inf, "hot", None])
+def test_a_temperature_is_a_finite_number_of_at_least_0(painter, temperature):
+    with pytest.raises(ValueError, match="temperature must be a finite number of at least 0"):
+        generate(painter, 2, temperature=temperature)
+
+
+def test_an_image_that_is_no_square_is_painted_and_measured_row_by_row():
+    torch.manual_seed(9)
+    model = Autoregressive((1, 2, 3), levels=2, width=8, depth=1)
+    every = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=6))).view(-1, 1, 2, 3)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight *= 2
+        p = model.log_prob(every).exp()
+    assert torch.allclose(model.bits_per_dim(every, 2, g()), -p.log2() / 6, atol=1e-5)
+    found = (generate(model, 10_000, seed=0)[:, None] == every).flatten(2).all(-1).float().mean(0)
+    assert ((found - p).abs() < 5 * (p * (1 - p) / 10_000).sqrt() + 1e-4).all()
+
+
+# All of them
+
+
+def fitted(model, digits):
+    with torch.no_grad():
+        model.fit(digits.train.x0[:300], digits.train.label[:300], g())
+    return model
+
+
+def untrained():
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return Autoregressive(SHAPE, 17, width=4, depth=1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda digits: fitted(NaiveBayes(SHAPE, 17), digits),
+        lambda digits: fitted(PCAGaussian(SHAPE, 5, levels=17), digits),
+        lambda digits: fitted(Mixture(SHAPE, 3, levels=17, rounds=2), digits),
+        lambda digits: fitted(CodeGaussian(load_trained("autoencoder-digits").model), digits),
+        lambda digits: untrained(),
+    ],
+    ids=["naive-bayes", "pca-gaussian", "mixture", "code-gaussian", "autoregressive"],
+)
+def test_fits_and_samples_are_made_with_the_generator_alone(digits, make):
+    made = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = make(digits)
+        with torch.no_grad():
+            made.append((model.sample(20, g(3)), model.sample(20, g(4)), *model.state_dict().values()))
+    assert all(torch.equal(a, b) for a, b in zip(*made, strict=True))
+    assert not torch.equal(made[0][0], made[0][1])
+
+
+@pytest.mark.parametrize("name", ["naive-bayes-digits", "pca-gaussian-digits", "mixture-digits", "pixels-digits"])
+def test_a_shipped_model_finds_held_out_digits_as_probable_as_its_card_says(digits, name):
+    trained = load_trained(name)
+    with torch.no_grad():
+        bits = trained.model.bits_per_dim(digits.held_out.x0, 17, g())
+    assert bits.mean().item() == pytest.approx(trained.card["scores"]["bits_per_dim"]["mean"], rel=1e-4)
+
+
+def test_the_shipped_autoencoder_has_the_loss_that_its_card_says():
+    trained = load_trained("autoencoder-digits")
+    found, told = measure_loss(trained)["held_out"], trained.card["held_out"]
+    assert found["loss"] == pytest.approx(told["loss"], rel=1e-4) and found["images"] == told["images"]
