@@ -169,7 +169,7 @@ def from_indices(index: Tensor, levels: int) -> Tensor:
     checks.whole("levels", levels, 2)
     if not torch.is_tensor(index) or index.dtype not in (torch.int64, torch.int32, torch.uint8):
         raise ValueError(f"index must be a tensor of whole numbers; got {checks.shown(index)}")
-    if index.numel() and not 0 <= index.min() <= index.max() < levels:
+    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < levels:
         raise ValueError(f"index must lie in 0 … {levels - 1}; got {index.min()} … {index.max()}")
     return index / ((levels - 1) / 2) - 1
 
@@ -202,7 +202,7 @@ def check_images(x0: Tensor, name: str = "x0", shape: tuple[int, ...] | None = N
     low, high = x0.aminmax() if x0.numel() else (torch.tensor(0.0), torch.tensor(0.0))
     if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):
         raise ValueError(f"{name} must lie in [-1, 1]; got {low:.3g} … {high:.3g}")
-    if shape is not None and x0.shape[1:] != shape:
+    if shape is not None and x0.shape[1:] != tuple(shape):
         raise ValueError(f"{name} must be images of shape (batch, {', '.join(map(str, shape))}); got {tuple(x0.shape)}")
     return x0
 

@@ -43,6 +43,8 @@ class Density(nn.Module):
         """(batch, dim) in float64. Raises ValueError for images or points of another shape."""
         if checks.batch("x0", x0).shape[1:] != self.shape:
             raise ValueError(f"x0 must be of shape (batch, {', '.join(map(str, self.shape))}); got {tuple(x0.shape)}")
+        if not x0.isfinite().all() or (self.levels is not None and x0.abs().max() > 1 + 1 / (self.levels - 1) + 1e-4):
+            raise ValueError("x0 must be finite, and images lie in [-1, 1], or in the bins around it")
         return x0.flatten(1).double()
 
     def _as_images(self, x: Tensor) -> Tensor:
@@ -91,6 +93,7 @@ class PCAGaussian(Density):
 
     def sample(self, n: int, generator: Generator, cond: Tensor | None = None, *, noise: float = 1.0) -> Tensor:
         """n images: a point of the plane, and `noise` times the noise around it."""
+        checks.number("noise", noise, 0)
         z = torch.randn(n, len(self.variances), generator=generator, device=generator.device)
         eps = torch.randn(n, self.dim, generator=generator, device=generator.device)
         spread = (self.variances - self.sigma2).clamp(min=0).sqrt()

@@ -163,6 +163,7 @@ assert certain > 0.999999 and to_data > 90
 
 # %%
 both = GaussianMixture(means, covs, share)
+agree("p(x) = Σ p(x, y)", both.log_prob(x), log_joint.logsumexp(1), atol=1e-6)
 new = both.sample(400, rng)
 print("samples", tuple(new.shape))
 
@@ -693,7 +694,7 @@ by_waves = torch.fft.irfft(waves, n=200)
 (weight, mean, cov), _ = fit(pixels, 7, rounds=80)
 by_bells = log_joint_of(grid, weight, mean, cov).exp().sum(1)
 print(f"lowest value of 7 waves {by_waves.min():.3f}, of 7 bells {by_bells.min():.1e}")
-assert by_waves.min() < 0 < by_bells.min()
+assert (waves != 0).sum() == 8 and by_waves.min() < 0 < by_bells.min()
 
 # %% [markdown]
 r"""
@@ -811,8 +812,8 @@ torch.manual_seed(1)
 mine = Autoencoder((1, 8, 8), k=2, width=128)
 optimizer = torch.optim.AdamW(mine.parameters(), lr=2e-3)
 losses = []
-for step in range(1, 2501):
-    optimizer.param_groups[0]["lr"] = 2e-3 * min(1, step / 200) * (1 - step / 2501)
+for step in range(1, 2001):
+    optimizer.param_groups[0]["lr"] = 2e-3 * min(1, step / 200) * (1 - step / 2001)
     batch = x0[torch.randint(len(x0), (128,), generator=rng)]
     loss = (mine.decode(mine.encode(batch)) - batch).flatten(1).square().sum(1).mean()
     optimizer.zero_grad()
@@ -839,7 +840,7 @@ error = {
     for name, picture in (("autoencoder", back), ("PCA", linear))
 }
 print({name: round(value, 2) for name, value in error.items()})
-assert error["autoencoder"] < 0.85 * error["PCA"]
+assert error["autoencoder"] < 0.75 * error["PCA"]
 
 # %%
 first = torch.stack([(truth == k).nonzero()[0, 0] for k in range(10)])
@@ -890,7 +891,7 @@ gap = torch.cdist(thrown, codes).min(1).values
 order = gap.argsort()
 near, hole = from_thrown[order[:500]], from_thrown[order[-500:]]
 print(f"median distance of a random code: {gap.median() / usual:.1f} times an unseen digit's")
-assert gap.median() > 1.5 * usual
+assert usual > 0 and gap.median() > 1.5 * usual
 
 # %% [markdown]
 r"""
@@ -924,6 +925,8 @@ side = torch.linspace(-1, 1, 80)
 with torch.no_grad():
     everywhere = ae.decode(torch.cartesian_prod(side, side).flip(1))
 doubt = 1 - certainty(everywhere).view(80, 80)  # rows: the second number
+corner = ae.decode(torch.tensor([[1.0, -1.0]]))
+agree("the 80th picture is the lower right corner", everywhere[79:80], corner, atol=1e-5)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 3.9))
@@ -995,6 +998,8 @@ for name, q in found.items():
 
 # %%
 ratio = {name: q.over_seeds.mean for name, q in found.items()}
+cards = {name: load_trained(name).card["scores"]["quality"]["over_seeds"]["mean"] for name in names}
+assert all(abs(ratio[name] / cards[name] - 1) < 0.15 for name in names)
 assert ratio["mixture-digits"] == min(ratio[name] for name in names) > 1.5, "the best, far from 1"
 assert ratio["real codes, decoded"] < min(ratio["codes-digits"], ratio["square"]) - 0.5
 

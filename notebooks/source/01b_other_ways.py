@@ -140,6 +140,7 @@ pca = load_trained("pca-gaussian-digits").model
 once, again, third = (uphill(start, classes, pca, steps=200) for start in noise)
 print(f"with a prior: distance to the nearest digit {nearest_distance(once, x0).mean():.2f}")
 assert nearest_distance(once, x0).mean() < 0.6 * away
+assert eye.logits(once).softmax(1)[classes, classes].min() > 0.9
 
 # %% tags=["hide-input"]
 rows = {"no prior": free, "with a prior": once, "another start": again, "real": chosen}
@@ -200,6 +201,7 @@ first_mask = torch.ones(5, 5)
 first_mask[2, 2:] = 0
 first_mask[3:] = 0
 print(first_mask.int())
+agree("the mask of the model that ships", painter.net.first.mask, first_mask, atol=0)
 
 # %% [markdown]
 r"""
@@ -291,6 +293,7 @@ for step in range(1, 301):
     loss.backward()
     optimizer.step()
     losses.append(loss.item() / (64 * math.log(2)))
+assert abs(losses[0] - math.log2(17)) < 0.2
 print(f"bits per pixel: {losses[0]:.2f} at first, {sum(losses[-20:]) / 20:.2f} in the end")
 
 # %% [markdown]
@@ -314,6 +317,8 @@ with torch.no_grad():
     }
 for name, each in bits.items():
     print(f"{name:14} {each.mean():.3f} ± {each.std() / math.sqrt(500):.3f} bits per pixel")
+card = load_trained("pixels-digits").card["scores"]["bits_per_dim"]["mean"]
+agree("as its card says", bits["pixels-digits"].mean(), card, atol=1e-3)
 assert bits["pixels-digits"].mean() < bits["300 steps"].mean() < bits["naive Bayes"].mean() < 4.08
 
 # %% [markdown]
@@ -472,6 +477,7 @@ for i, j in itertools.product(range(rows), range(columns)):
             J[a, b] = J[b, a] = 0.5
 
 # %%
+assert J.equal(J.T) and (J > 0).sum() == 2 * (3 * 3 + 2 * 4)
 every = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=12)))
 energy = -0.5 * ((every @ J) * every).sum(1)
 Z = (-energy).exp().sum()

@@ -470,6 +470,7 @@ wrong = reconstruction + from_prior
 q_far = torch.tensor([0.001, 0.001, 0.998])
 wrong_far = (q_far * log_like).sum() + (q_far * (q_far / weight).log()).sum()
 print(f"log p(x) = {log_p:.3f}; reconstruction + KL: {wrong:.3f}, for a far q {wrong_far:.3f}")
+agree("twice the KL above the ELBO", wrong, elbo(q) + 2 * from_prior, atol=1e-12)
 assert wrong < log_p < wrong_far
 
 # %% [markdown]
@@ -498,6 +499,10 @@ def mean_elbo(q, log_joint):
 
 
 # %%
+by_library = GaussianMixture(theta[1][:, None], theta[2] ** 2, theta[0]).log_prob(data[:, None])
+agree("log p of all points", joint_of(*theta).logsumexp(1), by_library, atol=1e-10)
+
+# %%
 heights = []
 for _ in range(12):
     before = joint_of(*theta)
@@ -513,6 +518,7 @@ for _ in range(12):
 truth, after_e, after_m, next_truth = torch.tensor(heights).T
 agree("after each E-step the bound touches log p", after_e, truth, atol=1e-12)
 assert (after_m >= after_e - 1e-12).all() and (next_truth >= after_m - 1e-12).all()
+assert (next_truth - after_m)[:6].min() > 1e-6
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8, 3.8))
@@ -562,6 +568,7 @@ precision = torch.eye(2) + W.T @ W / s**2
 post_cov = torch.linalg.inv(precision)
 post_mean = xs @ W @ post_cov / s**2
 correlation = post_cov[0, 1] / (post_cov[0, 0] * post_cov[1, 1]).sqrt()
+agree_mean("the points are the model's", evidence.log_prob(xs), -evidence.entropy())
 print(f"log p(x) per point {evidence.log_prob(xs).mean():.4f}")
 print(f"correlation of the posterior {correlation:.2f}")
 
@@ -781,6 +788,14 @@ at_64 = {name: values[-1] for name, values in variances.items()}
 print({name: f"{value:,.0f}" for name, value in at_64.items()})
 assert at_64["score function"] > 1e4 * at_64["reparameterized"]
 assert 100 < at_64["with a baseline"] / at_64["reparameterized"] < 1000
+
+# %%
+n, m, v = torch.tensor(dimensions) - 1.0, mu**2 + sigma**2, 2 * sigma**4 + 4 * mu**2 * sigma**2
+own = mu**4 + 18 * mu**2 * sigma**2 + 15 * sigma**4
+cross = (mu**2 + sigma**2) * (mu**2 + 3 * sigma**2)
+formula = (own + 2 * n * cross + n * v + n**2 * m**2) / sigma**2 - 4 * mu**2
+measured = torch.tensor(variances["score function"])
+agree("score function: measured / formula", measured / formula, 1.0, atol=0.1)
 flat = torch.tensor(variances["reparameterized"])
 five_errors = 5 * 4 * sigma**2 * math.sqrt(2 / 20_000)
 agree("reparameterized: variance 4σ², whatever d", flat, 4 * sigma**2, atol=five_errors)
