@@ -11,7 +11,7 @@ from course_lib.data import check_images, from_indices, to_indices
 
 
 class MaskedConv(nn.Conv2d):
-    """A 3 × 3 convolution that sees only what comes before a pixel, row by row from the top left.
+    """A convolution that sees only what comes before a pixel, row by row from the top left.
 
     itself: whether it sees the pixel itself too, which the first layer must not, and the later ones may.
     """

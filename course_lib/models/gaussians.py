@@ -41,10 +41,8 @@ class Density(nn.Module):
 
     def _rows(self, x0: Tensor) -> Tensor:
         """(batch, dim) in float64. Raises ValueError for images or points of another shape."""
-        if checks.batch("x0", x0).shape[1:] != self.shape:
+        if checks.finite("x0", x0).shape[1:] != self.shape:
             raise ValueError(f"x0 must be of shape (batch, {', '.join(map(str, self.shape))}); got {tuple(x0.shape)}")
-        if not x0.isfinite().all():
-            raise ValueError("x0 holds NaN or infinite values")
         return x0.flatten(1).double()
 
     def _as_images(self, x: Tensor) -> Tensor:

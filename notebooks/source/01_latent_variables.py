@@ -798,6 +798,10 @@ makes a picture of it, and both learn to get the picture back:
 
 $$ L(\mathbf x) = \lVert\mathbf x - g(f(\mathbf x))\rVert^2 $$
 
+"""
+
+# %% [markdown]
+r"""
 If the code were as long as the picture, the identity would win and nothing would be learned. With two numbers for 64
 it must find out what matters. The squared error is a likelihood in disguise: it is $-\log p(\mathbf x\mid\mathbf z)$
 of a Gaussian around $g(\mathbf z)$, up to constants. So $g$ is the "simple once you know $\mathbf z$", now with a
@@ -1053,6 +1057,10 @@ show.figure(
 r"""
 The boxes in colour have a latent variable. Lesson 15 fills the same table with measured numbers.
 
+"""
+
+# %% [markdown]
+r"""
 | family | what is simple | trains by | lesson |
 |---|---|---|---|
 | naive Bayes | pixels independent, given the class | counting | 01 |
@@ -1191,7 +1199,7 @@ check("01.7", can_be_em)
 r"""
 ## What to remember
 
-1. A latent variable makes complicated wholes of simple parts:
+1. A latent variable makes complicated distributions of simple parts:
    $\ p(\mathbf x) = \int p(\mathbf x\mid\mathbf z)\,p(\mathbf z)\,\mathrm d\mathbf z$. Sampling takes two steps:
    $\mathbf z\sim p(\mathbf z)$, then $\mathbf x\sim p(\mathbf x\mid\mathbf z)$.
 2. Which part of it made an $\mathbf x$? Bayes' rule:
@@ -1200,6 +1208,10 @@ r"""
 
 Lesson 02 asks what to do when the sum over $\mathbf z$ can't be computed, which is nearly always.
 
+"""
+
+# %% [markdown]
+r"""
 ## References
 
 - B. Koirala, *Diffusion Models* (notes, 2022); S. Das and S. Varma, *Image Generation Using Diffusion Models*; S.
