@@ -27,13 +27,15 @@ def whole(name: str, value: Any, least: int, most: int = LARGEST) -> int:
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf, beyond: bool = False) -> Any:
     """A finite number in low … high, or strictly between them (beyond): a float, an int or a tensor of no axes."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
+    given = value
     if torch.is_tensor(value):
+        value = value.detach()
         is_number = value.ndim == 0 and value.dtype != torch.bool and not value.is_complex()
     is_number = is_number and (abs(value) <= LARGEST if isinstance(value, Integral) else math.isfinite(value))
     if not is_number or not (low < value < high if beyond else low <= value <= high):
         must = "lie" if is_number and math.isfinite(high) else "be a finite number"
         raise ValueError(f"{name} must {must}{_range(low, high, beyond)}; got {shown(value)}")
-    return value
+    return given
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:

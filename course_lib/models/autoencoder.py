@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 
 from course_lib import checks
 from course_lib.data import check_images
+from course_lib.nets import perceptron
 
 
 class Autoencoder(nn.Module):
@@ -22,14 +23,8 @@ class Autoencoder(nn.Module):
         self.shape = checks.shape("shape", shape)
         pixels = math.prod(self.shape)
         self.k = k
-        self.encoder = nn.Sequential(
-            nn.Flatten(), nn.Linear(pixels, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, k),
-            nn.Tanh(),
-        )  # fmt: skip
-        self.decoder = nn.Sequential(
-            nn.Linear(k, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, pixels), nn.Tanh(),
-            nn.Unflatten(1, self.shape),
-        )  # fmt: skip
+        self.encoder = nn.Sequential(nn.Flatten(), *perceptron(pixels, width, width, k), nn.Tanh())
+        self.decoder = nn.Sequential(*perceptron(k, width, width, pixels), nn.Tanh(), nn.Unflatten(1, self.shape))
 
     def draw(self, shape: tuple[int, ...], generator: Generator | None, device: torch.device) -> dict[str, Tensor]:
         """Nothing is random in a step."""

@@ -58,13 +58,11 @@ class Autoregressive(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], levels: int, width: int = 48, depth: int = 5, dropout: float = 0.0):
         super().__init__()
-        self.shape, self.levels, self.dropout = checks.shape("shape", shape), levels, dropout
+        self.shape, self.levels, self.dropout = checks.shape("shape", shape), levels, check_dropout(dropout)
         if len(shape) != 3 or shape[0] != 1:
             raise ValueError(f"shape must be (1, height, width), of grey images; got {checks.shown(shape)}")
         for name, value, least in (("levels", levels, 2), ("width", width, 1), ("depth", depth, 0)):
             checks.whole(name, value, least)
-        if checks.number("dropout", dropout, 0, 1) == 1:
-            raise ValueError("dropout must lie below 1; at 1 no channel is left")
         self.net = PixelNet(levels, width, depth)
 
     def draw(self, shape: tuple[int, ...], generator: Generator | None, device: torch.device) -> dict[str, Tensor]:
@@ -98,3 +96,10 @@ class Autoregressive(nn.Module):
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """-log2 P(x_0) per pixel, exact, (batch,)."""
         return -self.log_prob(x0) / (math.prod(self.shape) * math.log(2))
+
+
+def check_dropout(dropout: float) -> float:
+    """The share that is dropped, in [0, 1). Raises ValueError for another one."""
+    if checks.number("dropout", dropout, 0, 1) == 1:
+        raise ValueError("dropout must lie below 1; at 1 nothing is left")
+    return dropout

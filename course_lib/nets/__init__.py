@@ -1,12 +1,12 @@
 """The networks. Lesson 08 builds the U-Net block by block."""
 
 from course_lib.nets.blocks import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample, sinusoids
-from course_lib.nets.mlp import MLP
+from course_lib.nets.mlp import MLP, perceptron
 from course_lib.nets.summary import Stage, receptive_field, stages, way_down
 from course_lib.nets.unet import UNet
 from course_lib.nets.without import ABLATIONS
 
 __all__ = [
     "ABLATIONS", "MLP", "Attention", "Downsample", "ResidualBlock", "Stage", "TimeEmbedding", "UNet", "Upsample",
-    "receptive_field", "sinusoids", "stages", "way_down",
+    "perceptron", "receptive_field", "sinusoids", "stages", "way_down",
 ]  # fmt: skip

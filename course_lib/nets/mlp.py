@@ -1,10 +1,16 @@
-"""A denoiser for points in the plane."""
+"""Perceptrons, and a denoiser for points in the plane."""
 
 import torch
 from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.nets.blocks import check_input, check_width, sinusoids
+
+
+def perceptron(*sizes: int) -> nn.Sequential:
+    """Linear layers from each of these sizes to the next, with SiLU between them."""
+    layers = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.SiLU())]
+    return nn.Sequential(*layers[:-1])
 
 
 class MLP(nn.Module):
@@ -15,9 +21,7 @@ class MLP(nn.Module):
         for name, value in (("dim", dim), ("width", width), ("depth", depth)):
             checks.whole(name, value, 1)
         self.dim, self.time = dim, check_width(time)
-        sizes = [dim + time, *[width] * depth]
-        hidden = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.SiLU())]
-        self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
+        self.layers = perceptron(dim + time, *[width] * depth, dim)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         check_input(self, x_t, self.layers[0].weight, (self.dim,), t)

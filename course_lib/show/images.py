@@ -1,7 +1,7 @@
 """Images side by side."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -56,6 +56,27 @@ def grid(x0: Tensor, columns: int | None = None, title: str = "", width: float =
     for i in range(len(x0)):
         corner = (i % columns * (w + gap) - 0.5, i // columns * (h + gap) - 0.5)
         ax.add_patch(Rectangle(corner, w, h, fill=False, clip_on=False, **FRAME))
+    if title:
+        write_title(fig, title)
+    return fig
+
+
+def rows(images: Mapping[str, Tensor], size: float = 0.9, title: str = "") -> Figure:
+    """Rows of images, each beside its name: name -> (n, channels, height, width) in [-1, 1]; `size` of one, in inches."""
+    use_style()
+    checks.number("size", size, 0, beyond=True)
+    if not isinstance(images, Mapping) or not images:
+        raise ValueError(f"images must be rows by their names; got {checks.shown(images)}")
+    for name, row in images.items():
+        checks.batch(f"the row {name!r}", row, axes=4)
+    columns = max(map(len, images.values()))
+    fig, axes = plt.subplots(
+        len(images), 1, figsize=(size * columns + 2.2, 1.12 * size * len(images) + 0.1), squeeze=False
+    )
+    for ax, (name, row) in zip(axes[:, 0], images.items(), strict=True):
+        picture(ax, tiles(row, columns, max(1, row.shape[-1] // 10)))
+        ax.spines[:].set_visible(False)
+        ax.set_ylabel(name, rotation=0, ha="right", va="center")
     if title:
         write_title(fig, title)
     return fig

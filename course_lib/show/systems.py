@@ -36,6 +36,34 @@ def diffusion_chain(images: Tensor | None = None, title: str = "") -> Figure:
     return drawing.fig
 
 
+def variational_autoencoder(image: Tensor | None = None, decoded: Tensor | None = None, title: str = "") -> Figure:
+    """From an image to a distribution of z, a draw from it, and back to a distribution of images (lesson 03).
+
+    image, decoded: (channels, height, width) in [-1, 1] instead of the symbols.
+    """
+    drawing = Drawing(9.6, 3.3, title)
+    y = 1.75
+    start = _shown(drawing, 0.8, y, image, "$x$", "data")
+    encoder = drawing.trapezoid(2.45, y, "encoder", "autoencoder", width=1.3, height=1.9, end=0.55)
+    mu = drawing.box(3.85, y + 0.5, r"$\mu$", "signal", 0.7, 0.6)
+    sigma = drawing.box(3.85, y - 0.5, r"$\sigma$", "noise", 0.7, 0.6)
+    times, plus = drawing.node(4.85, y - 0.5, "×"), drawing.node(5.35, y, "+")
+    eps = drawing.circle(4.85, 0.45, r"$\epsilon$", radius=0.32)
+    z = drawing.circle(6.1, y, "$z$")
+    decoder = drawing.trapezoid(7.35, y, "decoder", "autoencoder", width=1.2, height=1.05, end=1.8)
+    end = _shown(drawing, 8.85, y, decoded, r"$\hat x$", "samples")
+    for a, b in ((start.right, encoder.left), (sigma.right, times.left), (eps.top, times.bottom), (plus.right, z.left),
+                 (z.right, decoder.left), (decoder.right, end.left)):  # fmt: skip
+        drawing.arrow(a, b)
+    for part in (mu, sigma):
+        drawing.path([encoder.right, (3.3, y), (3.3, part.y), part.left])
+    drawing.path([mu.right, (plus.x, mu.y), plus.top])
+    drawing.path([times.right, (plus.x, times.y), plus.bottom])
+    drawing.text(2.9, 3.1, r"$q_\phi(z\mid x)$", "autoencoder")
+    drawing.text(7.35, 3.1, r"$p_\theta(x\mid z)$", "autoencoder")
+    return drawing.fig
+
+
 def gan_players(real: Tensor | None = None, fake: Tensor | None = None, title: str = "") -> Figure:
     """The generator and the discriminator, what each is given, and what each learns from the verdict (lesson 05).
 

@@ -134,6 +134,16 @@ def _fitted(name: str, model: str, labels: bool = False, **options: Any) -> Reci
     return Recipe(name, data="digits", model=model, options=DIGITS | options, labels=labels, steps=0)
 
 
+def _vae(
+    name: str, k: int, labels: bool = False, width: int = 128, weight_decay: float = 0.3, **options: Any
+) -> Recipe:
+    """A variational autoencoder of the digits with k latent numbers."""
+    return Recipe(
+        name, data="digits", model="vae", options=DIGITS | {"k": k, "width": width} | options, labels=labels, steps=2000,
+        rate=2e-3, weight_decay=weight_decay,
+    )  # fmt: skip
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -156,6 +166,28 @@ RECIPES = {
         Recipe(
             name="pixels-digits", data="digits", model="autoregressive", options=DIGITS | {"dropout": 0.4}, steps=2000,
             batch=64, rate=3e-3, weight_decay=0.05,
+        ),
+        # Lesson 03: variational autoencoders; two with a map, one that is told the digit.
+        _vae("vae-digits-map", k=2, width=256, weight_decay=0.1),
+        Recipe(
+            name="vae-mnist-map", data="mnist", model="vae", steps=60_000, batch=128, rate=1e-3, warmup=1000, ema=0.999,
+            options={"shape": [1, 28, 28], "levels": 2, "decoder": "bernoulli", "k": 2, "width": 256},
+        ),
+        _vae("vae-digits", k=16),
+        _vae("cvae-digits", labels=True, k=8, classes=10),
+        # Lesson 03b: a chain of latents; and black and white drawn anew each time, as Burda et al. have it.
+        Recipe(
+            name="hvae-digits", data="digits", model="markov-vae", options=DIGITS | {"sizes": [16, 4]}, steps=2000, rate=2e-3,
+            weight_decay=1.0,
+        ),
+        Recipe(
+            name="vae-mnist", data="mnist", model="vae", steps=300_000, batch=128, rate=1e-3, warmup=1000, ema=0.9995,
+            options={"shape": [1, 28, 28], "levels": 2, "decoder": "bernoulli", "k": 50, "width": 200},
+        ),
+        # Lesson 04: a normalizing flow.
+        Recipe(
+            name="flow-digits", data="digits", model="flow", options=DIGITS | {"dropout": 0.2}, steps=2400, rate=2e-3,
+            weight_decay=1.0,
         ),
         _digits("ddpm-digits"),
         Recipe(
