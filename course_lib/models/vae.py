@@ -74,20 +74,22 @@ class VAE(nn.Module):
         """log P(x_0 | z), (batch,)."""
         return self.pixel.log_prob(self.decoder(self._with_class(z, cond)), x0.flatten(1))
 
-    def log_ratio(self, x0: Tensor, eps: Tensor, cond: Tensor | None = None) -> Tensor:
-        """log p(x_0, z) - log q(z | x_0) at z = mu + sigma eps, (batch,): its mean is the ELBO (lesson 02)."""
+    def log_prob(self, x0: Tensor, generator: Generator, draws: int, cond: Tensor | None = None) -> Tensor:
+        """The importance-weighted bound on log P(x_0), (batch,): the log of the mean ratio of so many draws (lesson 02).
+
+        On average over the draws, the bound of a single one is the ELBO.
+        """
         mu, logvar = self.encode(x0, cond)
+        total = torch.full((len(x0),), -math.inf, device=x0.device)
+        for _ in range(checks.whole("draws", draws, 1)):
+            eps = torch.randn(mu.shape, generator=generator, device=x0.device)
+            total = total.logaddexp(self.log_ratio(x0, mu, logvar, eps, cond))
+        return total - math.log(draws)
+
+    def log_ratio(self, x0: Tensor, mu: Tensor, logvar: Tensor, eps: Tensor, cond: Tensor | None = None) -> Tensor:
+        """log p(x_0, z) - log q(z | x_0) at z = mu + sigma eps, (batch,); mu, logvar: what `encode` gave."""
         z = mu + (0.5 * logvar).exp() * eps
         return self.log_likelihood(x0, z, cond) + 0.5 * (eps.square() + logvar - z.square()).sum(1)
-
-    def log_prob(self, x0: Tensor, generator: Generator, draws: int, cond: Tensor | None = None) -> Tensor:
-        """The importance-weighted bound on log P(x_0), (batch,): the log of the mean ratio of so many draws (lesson 02)."""
-        checks.whole("draws", draws, 1)
-        total = torch.full((len(x0),), -math.inf, device=x0.device)
-        for _ in range(draws):
-            eps = torch.randn(len(x0), self.k, generator=generator, device=x0.device)
-            total = total.logaddexp(self.log_ratio(x0, eps, cond))
-        return total - math.log(draws)
 
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """A bound on -log2 P(x_0) per pixel, (batch,), by 64 draws; each class equally likely where the model is told it."""

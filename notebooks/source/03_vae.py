@@ -62,7 +62,7 @@ with torch.no_grad():
     drawn = mnist_map.decode(torch.cartesian_prod(-side, side).flip(1))
 
 # %% tags=["hide-input"]
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.1))
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.9))
 for d in range(10):
     left.scatter(*mean[digit == d].T, marker=f"${d}$", s=30, linewidths=0.2)
 left.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
@@ -403,11 +403,11 @@ inside = (torch.randn(100_000, 2, generator=rng).norm(dim=1)[:, None] < torch.ar
 agree_mean("the prior within 1, 2 and 3", inside, 1 - torch.exp(-(torch.arange(1, 4) ** 2) / 2))
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(8.6, 4.2))
+fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.9))
 turn = torch.linspace(0, 2 * math.pi, 200)
 for ax, name in zip(axes, codes, strict=True):
     edge = reach[name] * 15 / 14
-    ax.imshow(show.as_picture(mosaics[name]), extent=(-edge, edge, -edge, edge), alpha=0.4)
+    ax.imshow(show.as_picture(mosaics[name]), extent=(-edge, edge, -edge, edge), alpha=0.25)
     for d in range(10):
         ax.scatter(*codes[name][label == d].T, marker=f"${d}$", s=20, linewidths=0.2)
     ax.set(title=name, xlabel="$z_1$", ylabel="$z_2$", xlim=(-edge, edge), ylim=(-edge, edge))
@@ -527,9 +527,9 @@ on the right the *codes* are, and decoded.
 """
 
 # %%
-pair = unseen.x0[[6, 9]]
+pair = torch.stack([unseen.x0[unseen.label == d][0] for d in (0, 4)])
 ends = deep.encode(pair)[0]
-share = torch.linspace(0, 1, 13)
+share = torch.linspace(0, 1, 9)
 blended = [(1 - s) * pair[:1] + s * pair[1:] for s in share]
 walked = [deep.decode((1 - s) * ends[:1] + s * ends[1:]) for s in share]
 
@@ -545,7 +545,7 @@ def step_between(i):
 
 
 show.film(
-    [step_between(i) for i in (*range(13), *range(11, 0, -1), 6)],
+    [step_between(i) for i in (*range(9), *range(7, 3, -1))],
     "Two pictures side by side turn from one digit into another: the left one is a double exposure on "
     "the way, the right one stays a drawn digit.",
 )
@@ -567,7 +567,9 @@ halfway = {
 }
 for name, images in halfway.items():
     doubt = (eye.logits(images).softmax(1).amax(1) < 0.9).double().mean().item()
+    halfway[name] = doubt
     print(f"halfway between {name}: the classifier hesitates at {doubt:.0%}")
+assert halfway["codes"] < halfway["pixels"] - 0.04
 
 # %% [markdown]
 r"""
@@ -606,7 +608,7 @@ line = torch.linspace(0, 40, 2)
 ax.plot(line, (R + D).min() - line, **show.style("exact"))
 for i, (dx, dy) in {0: (0, 3), 1: (0, 3), 2: (1, 3), 3: (1.5, 1.5), 4: (1.5, 1), 5: (1.5, 1)}.items():
     ax.text(R[i] + dx, D[i] + dy, f"β = {beta[i]:g}")
-ax.text(17, 57, "R + D = constant")
+ax.text(1, 62, "R + D = constant")
 ax.set(xlabel="rate R, nats per image", ylabel="distortion D, nats", xlim=(-1, 64), ylim=(50, 120))
 show.title(ax, "One point of the curve touches the line: β = 1")
 show.figure(
@@ -841,7 +843,6 @@ print(f"as a classifier of unseen digits: {right:.1%}")
 assert found.accuracy > 0.95 and right > 0.95
 
 # %%
-plain = load_trained("vae-digits")
 ratios = {name: load_trained(name).card["scores"]["quality"]["over_seeds"]["mean"]
           for name in ("vae-digits", "cvae-digits")}  # fmt: skip
 print({name: f"FD ratio {ratio:.2f}" for name, ratio in ratios.items()})
@@ -853,4 +854,159 @@ The conditional model's images are also better as a set: once the class is given
 
 **So far:** a blurred sample is an average over all that the code leaves open. Tell the model more, and less is left
 open.
+"""
+
+# %% [markdown]
+r"""
+## Exercises
+
+### Exercise 03.1 · Black and white (10 minutes)
+
+`logit` (batch, d) is what a Bernoulli decoder returns: the chance that a pixel is white is the sigmoid of it. `x` (batch,
+d) holds ones for white and zeros for black. Return $\log P(\mathbf x)$ of each image, (batch,). The logits can be as large
+as 500.
+"""
+
+
+# %%
+def binary_log_likelihood(logit, x):
+    # your code
+    ...
+
+
+check("03.1", binary_log_likelihood)
+
+# %% [markdown]
+r"""
+### Exercise 03.2 · The best σ (15 minutes)
+
+`x` and `x_hat`, both (batch, d), are images and what a decoder made of them. Return two numbers: the $\sigma$ for which a
+Gaussian decoder (not discretized) finds these images most probable, and what it then pays for an image on average,
+$-\log\mathcal N(\mathbf x;\hat{\mathbf x},\sigma^2\mathbf I)$ in nats.
+"""
+
+
+# %%
+def best_gaussian(x, x_hat):
+    # your code
+    ...
+
+
+check("03.2", best_gaussian)
+
+# %% [markdown]
+r"""
+### Exercise 03.3 · The loss (20 minutes)
+
+`mu`, `logvar`, `eps` are (batch, k), `x` is (batch, d); `decode` turns (batch, k) into (batch, d), and `sigma` is a number.
+Return −ELBO, averaged over the batch, for a Gaussian decoder; leave out its constant $\frac d2\log(2\pi\sigma^2)$. The
+gradient must reach `mu`, `logvar` and the decoder.
+"""
+
+
+# %%
+def vae_loss(mu, logvar, decode, x, eps, sigma):
+    # your code
+    ...
+
+
+check("03.3", vae_loss)
+
+# %% [markdown]
+r"""
+### Exercise 03.4 · Active numbers (10 minutes)
+
+`mu`, (images, k), holds the encoder's means for a whole data set. Return how many of the k latent numbers are active, as an
+`int`: those whose variance over the images exceeds 0.01.
+"""
+
+
+# %%
+def active_units(mu):
+    # your code
+    ...
+
+
+check("03.4", active_units)
+
+# %% [markdown]
+r"""
+### Exercise 03.5 · Free bits (10 minutes)
+
+`kl`, (batch, k), holds the KL of each image and each latent number. Return what is paid when the first `lam` nats of every
+latent number, averaged over the batch, cost nothing extra: the sum of section 6.
+"""
+
+
+# %%
+def free_bits(kl, lam):
+    # your code
+    ...
+
+
+check("03.5", free_bits)
+
+# %% [markdown]
+r"""
+### Exercise 03.6 · A generative classifier (10 minutes)
+
+`log_p`, (batch, classes), holds $\log p(\mathbf x\mid y)$ from a conditional VAE, between −100 and −2,000; `prior`,
+(classes,), holds $p(y)$. Return $p(y\mid\mathbf x)$, (batch, classes).
+"""
+
+
+# %%
+def class_probabilities(log_p, prior):
+    # your code
+    ...
+
+
+check("03.6", class_probabilities)
+
+# %% [markdown]
+r"""
+### Exercise 03.7 · The check that catches a wrong loss (20 minutes)
+
+Somebody wrote a function `loss(mu, logvar, decode, x, eps, sigma)` for exercise 03.3. Write the check: return `True` if it
+can be right and `False` if it can't. You choose all arguments, also the decoder. Look for settings in which you know the
+loss without the formula, and don't forget the gradient.
+"""
+
+
+# %%
+def is_vae_loss(loss):
+    # your code
+    ...
+
+
+check("03.7", is_vae_loss)
+
+# %% [markdown]
+r"""
+Stuck? `hint("03.7")` helps a little, and again a little more; `solution("03.7")` shows ours.
+
+## What to remember
+
+1. $\mathcal L = \mathbb E_q\bigl[-\log p_\theta(\mathbf x\mid\mathbf z)\bigr]
+   + D_{\mathrm{KL}}\bigl(q_\phi(\mathbf z\mid\mathbf x)\,\Vert\,\mathcal N(\mathbf 0,\mathbf I)\bigr)$, with
+   $\mathbf z = \boldsymbol\mu_\phi + \boldsymbol\sigma_\phi\,\boldsymbol\epsilon$.
+2. $-\log\mathcal N(\mathbf x;\hat{\mathbf x},\sigma^2\mathbf I) = \lVert\mathbf x-\hat{\mathbf x}\rVert^2/(2\sigma^2)
+   + \frac d2\log(2\pi\sigma^2)$: the squared error has a weight. Learn it.
+3. KL = information + mismatch: what the code tells, and how badly the prior fits the codes.
+
+Lesson 03b replaces the prior by a chain, and measures a VAE on MNIST as papers do. Lesson 05 gives up the likelihood for
+sharp pictures, and lesson 07 keeps it, with a chain of a thousand latents in which nothing is left open at once.
+
+## References
+
+- Koirala, *Diffusion Models* (notes, 2022); Velasco-Forero, *Introduction to Diffusion Models* (2023).
+- Kingma, Welling: *Auto-Encoding Variational Bayes*, 2014; Rezende, Mohamed, Wierstra: *Stochastic Backpropagation and
+  Approximate Inference in Deep Generative Models*, 2014.
+- Sohn, Lee, Yan: *Learning Structured Output Representation using Deep Conditional Generative Models*, 2015.
+- Hoffman, Johnson: *ELBO Surgery*, 2016. Higgins et al.: *beta-VAE*, 2017.
+- Bowman et al.: *Generating Sentences from a Continuous Space*, 2016 (warm-up). Kingma et al.: *Improving Variational
+  Inference with Inverse Autoregressive Flow*, 2016 (free bits). Burda, Grosse, Salakhutdinov: *Importance Weighted
+  Autoencoders*, 2016 (active units).
+- Loaiza-Ganem, Cunningham: *The Continuous Bernoulli*, 2019.
+- Digits: Alpaydin and Kaynak, 1998, CC BY 4.0. MNIST: LeCun, Cortes and Burges.
 """
