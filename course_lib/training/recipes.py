@@ -184,7 +184,11 @@ RECIPES = {
             name="vae-mnist", data="mnist", model="vae", steps=300_000, batch=128, rate=1e-3, warmup=1000, ema=0.9995,
             options={"shape": [1, 28, 28], "levels": 2, "decoder": "bernoulli", "k": 50, "width": 200},
         ),
-        # Lesson 04: a normalizing flow.
+        # Lesson 04: normalizing flows, of points and of digits.
+        Recipe(
+            name="flow-gaussians", data="eight_gaussians", model="flow", options={"shape": [2], "layers": 12, "width": 64},
+            steps=4000, batch=256, rate=5e-3,
+        ),
         Recipe(
             name="flow-digits", data="digits", model="flow", options=DIGITS | {"dropout": 0.2}, steps=2400, rate=2e-3,
             weight_decay=1.0,

@@ -202,7 +202,9 @@ Exercise(
         "kl is detached, so nothing learns from it":
             "return kl.detach().mean(0).clamp(min=lam).sum()",
     },
-    hints=["First the average over the batch: one number for each latent number.", "Then the larger of it and λ, then the sum."],
+    hints=[
+        "First the average over the batch: one number for each latent number.", "Then the larger of it and λ, then the sum.",
+    ],
 )  # fmt: skip
 
 

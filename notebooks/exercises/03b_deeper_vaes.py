@@ -101,7 +101,8 @@ Exercise(
     "03b.3",
     effective_draws,
     cases=[
-        {"log_ratio": normal(7, 5, 11) - 3}, {"log_ratio": 2 * normal(8, 3, 7) - 2000}, {"log_ratio": 0.1 * normal(9, 7, 5) - 90},
+        {"log_ratio": normal(7, 5, 11) - 3}, {"log_ratio": 2 * normal(8, 3, 7) - 2000},
+        {"log_ratio": 0.1 * normal(9, 7, 5) - 90},
         {"log_ratio": normal(10, 3, 2) + torch.tensor([[-2000.0, -1999.0], [-3.0, -2.0], [-2000.0, -3.0]]).double()},
     ],
     gives=[Value("the effective number", "(Σ w)² / Σ w², with w divided by the largest of its row first")],

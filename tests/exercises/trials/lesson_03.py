@@ -181,7 +181,7 @@ WRONG = {
         (_kl_only, "accepts"),
         (_value_only, "accepts"),
         (lambda loss: not _value_and_gradient(loss), "refuses"),
-        (lambda loss: None, ""),
+        (lambda loss: loss is not None, "accepts"),
         (lambda loss: float(loss(torch.zeros(2, 1), torch.zeros(2, 1), lambda z: z, torch.zeros(2, 1), torch.zeros(2, 1), 1.0)) == 0, "accepts"),
         (lambda loss: float(loss(torch.zeros(2, 1), torch.zeros(2, 1), lambda z: z, torch.ones(2, 1), torch.zeros(2, 1), 1.0)) == 0.5, "accepts"),
     ],

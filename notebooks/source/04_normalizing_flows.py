@@ -1,0 +1,854 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+r"""
+# 04 · Normalizing flows: exact likelihoods by invertible networks
+
+**After this lesson you can**
+- compute the density of a transformed random variable, in one dimension and in many;
+- build an invertible network whose determinant costs nothing, and train it by maximum likelihood;
+- put bits per pixel beside those of other models, and say why grey values must be dequantized first;
+- use a density to find anomalies, and show where that fails.
+
+**Before:** lesson 01; derivatives and determinants. **Time:** 85 minutes, and 85 more for the six exercises.
+**Follows:** Koirala, "Flow-Models"; Velasco-Forero, "Anomaly detection".
+"""
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from ipywidgets import IntSlider, ToggleButtons
+from torch.distributions import LogNormal, Normal
+from torch.nn import functional as F
+
+from course_lib import data, show
+from course_lib.agree import agree, agree_mean
+from course_lib.exercises import check, hint, solution
+from course_lib.metrics import quality
+from course_lib.models import Flow, PCAGaussian, generate
+from course_lib.nets import perceptron
+from course_lib.training import load_trained
+
+show.use_style()
+rng = torch.Generator().manual_seed(4)
+moons = data.load("moons")
+x0, unseen = moons.train.x0, moons.held_out.x0
+print("points", tuple(x0.shape))
+
+# %% [markdown]
+r"""
+A VAE has a bound on the likelihood. This lesson has the likelihood itself. The idea in one film: take a normal
+distribution with a lattice drawn on it, and bend the plane, without tearing or folding it, until the points look like
+data. The lattice shows what was done to the density: where its cells shrink, points crowd. By the end you will have
+trained this network yourself.
+"""
+
+# %%
+shipped = load_trained("flow-gaussians").model
+z = torch.randn(1500, 2, generator=rng)
+line = torch.linspace(-2.5, 2.5, 200)
+marks = torch.linspace(-2.5, 2.5, 11)
+across = torch.stack([torch.stack([line, torch.full_like(line, m)], dim=1) for m in marks])
+lattice = torch.cat([across, across.flip(2)])  # 22 lines of 200 points
+
+
+def stages(flow, points):
+    """The points after each layer from the noise towards the data."""
+    found = [points]
+    for layer in reversed(flow.layers):
+        found.append(layer.inverse(found[-1]))
+    return found
+
+
+# %% tags=["hide-input"]
+def bent(ax, dots, lines, extent=2.6):
+    for curve in lines:
+        ax.plot(*curve.T, color=show.colour("noise"), linewidth=0.6)
+    ax.plot(*dots.T, ".", color=show.colour("samples"), markersize=2.5)
+    ax.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", xticks=[], yticks=[])
+
+
+dots, lines = stages(shipped, z), stages(shipped, lattice.view(-1, 2))
+frames = []
+for i in range(13):
+    fig, ax = plt.subplots(figsize=(4.6, 4.4))
+    bent(ax, dots[i], lines[i].view(22, 200, 2))
+    ax.set_title(f"after {i} of 12 layers")
+    frames.append(fig)
+show.film(
+    frames,
+    "A round cloud of points on a square lattice is bent, layer by layer, into eight small clusters "
+    "on a circle, with the lattice squeezed into them.",
+)
+
+# %% [markdown]
+r"""
+## 1 · A density under a change of variables
+
+Let $z$ have the density $p_Z$, and $x = f(z)$ with an increasing $f$. Nothing is lost on the way: the mass that $z$ has
+in a small interval $\mathrm dz$ is the mass that $x$ has in the image of that interval,
+$p_X(x)\,\mathrm dx = p_Z(z)\,\mathrm dz$. The interval has become longer by the factor $f'(z)$, so the density becomes lower by
+it:
+
+$$ p_X(x) = p_Z\bigl(f^{-1}(x)\bigr)\,\left|\frac{\mathrm d f^{-1}}{\mathrm dx}\right|,\qquad
+   \log p_X(x) = \log p_Z(z) - \log\bigl|f'(z)\bigr| $$
+
+Take $f = \exp$ and a normal $z$. PyTorch knows the density that must come out: the log-normal one.
+"""
+
+# %%
+x = torch.linspace(0.05, 8, 2000, dtype=torch.float64)
+z = x.log()  # f^{-1}(x)
+by_formula = Normal(0, 1).log_prob(z) - z  # log f'(z) = z
+agree("change of variables = PyTorch's LogNormal", by_formula, LogNormal(0.0, 1.0).log_prob(x), atol=1e-10)
+
+drawn = torch.randn(200_000, generator=rng, dtype=torch.float64).exp()
+inside = ((drawn > 1) & (drawn < 2)).double()
+part = (x > 1) & (x < 2)
+agree_mean("mass between 1 and 2: counted = integrated", inside, torch.trapezoid(by_formula[part].exp(), x[part]))
+
+# %% [markdown]
+r"""
+In the figure both densities are cut into strips at the same places: at $z$, and at $f(z)$. Each strip on the right has the
+same **area** as its partner on the left. Wide strips are low, narrow ones high.
+"""
+
+# %%
+edges = torch.linspace(-2, 2, 9, dtype=torch.float64)
+area_z = Normal(0, 1).cdf(edges).diff()
+area_x = LogNormal(0.0, 1.0).cdf(edges.exp()).diff()
+agree("strip by strip, the areas", area_z, area_x, atol=1e-12)
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), width_ratios=[1, 1.5])
+grids = torch.linspace(-3, 3, 400, dtype=torch.float64), torch.linspace(0.01, 8, 800, dtype=torch.float64)
+laws = Normal(0, 1), LogNormal(0.0, 1.0)
+for ax, grid, law, cuts in zip(axes, grids, laws, (edges, edges.exp()), strict=True):
+    ax.plot(grid, law.log_prob(grid).exp(), **show.style("exact"))
+    for i, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        part = torch.linspace(a, b, 50, dtype=torch.float64)
+        tint = show.tint("signal" if i % 2 else "learned", 0.45)
+        ax.fill_between(part, law.log_prob(part).exp(), color=tint)
+axes[0].set(xlabel="z", ylabel="density", title="$p_Z$", ylim=(0, 0.72))
+axes[1].set(xlabel="x = exp(z)", title="$p_X$", ylim=(0, 0.72))
+show.title(fig, "Strips keep their areas, not their heights")
+show.figure(
+    fig,
+    "Left, a normal density in eight coloured strips of equal width; right, the density of exp(z) in "
+    "the images of those strips, narrow and high near zero, wide and low to the right.",
+)
+
+# %% [markdown]
+r"""
+> **On the slide.** Koirala writes $p_\theta(x)\,\mathrm dx = p_\theta(f^{-1}(x))\,\mathrm dz$, with one $p_\theta$ for two densities.
+> They are different functions: $p_X$ on the left, $p_Z$ on the right. And $\theta$ belongs to $f$, not to $p_Z$, which is fixed.
+> At $x = 2$, the two numbers that one symbol would stand for:
+"""
+
+# %%
+two = torch.tensor(2.0)
+print(f"p_X(2) = {LogNormal(0.0, 1.0).log_prob(two).exp():.3f};   p_Z(log 2) = {Normal(0, 1).log_prob(two.log()).exp():.3f}")
+agree("their quotient is the slope of f⁻¹, 1/x", LogNormal(0.0, 1.0).log_prob(two).exp() / Normal(0, 1).log_prob(two.log()).exp(), 0.5, atol=1e-6)
+
+# %% [markdown]
+r"""
+In one dimension a flow can make *any* density. Let $F$ be the distribution function of $x$ and $\Phi$ that of the normal
+distribution. Then $F(x)$ is uniform, and $z = \Phi^{-1}(F(x))$ is normal. For a grey value with 17 levels, $F$ is a
+broken line, one piece for each bin: a histogram. Take the pixel in row 4, column 3 of the digits, each value moved at
+random within its bin (section 5 says why).
+"""
+
+# %%
+digits = data.load("digits")
+pixel = digits.train.x0[:, 0, 3, 2].double()
+spread = pixel + (torch.rand(len(pixel), generator=rng, dtype=torch.float64) - 0.5) / 8
+place = (spread + 1) * 8 + 0.5  # 0 … 17, the bin is the whole part
+level = place.long()
+share = torch.bincount(level, minlength=17).double() / len(level)
+below = share.cumsum(0) - share
+u = below[level] + share[level] * (place - level)  # F(x)
+z = Normal(0, 1).icdf(u)
+moments = torch.stack([z, z**2, z**3, z**4], dim=1)
+agree_mean("z is normal: its first four moments", moments, torch.tensor([0.0, 1.0, 0.0, 3.0]))
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, 3, figsize=(8.6, 3.0))
+axes[0].bar(torch.linspace(-1, 1, 17), share * 8, width=0.115, color=show.colour("data"))
+axes[1].plot(torch.linspace(-1.0625, 1.0625, 18), torch.cat([below, torch.ones(1)]), **show.style("signal"))
+axes[2].hist(z, bins=30, density=True, color=show.tint("samples", 0.3))
+grid = torch.linspace(-3.5, 3.5, 100)
+axes[2].plot(grid, Normal(0, 1).log_prob(grid).exp(), **show.style("exact"))
+for ax, name, label in zip(axes, ("density", "F(x)", "density"), ("x", "x", "z"), strict=True):
+    ax.set(xlabel=label, title=name)
+show.title(fig, "A histogram, straightened, is a bell")
+show.figure(
+    fig,
+    "Three panels: the histogram of one pixel's grey values, with a high bar at white; its "
+    "distribution function, a broken line from 0 to 1; the transformed values, a bell.",
+)
+
+# %% [markdown]
+r"""
+**So far:** a density is divided by the factor by which the map stretches. In one dimension that is all there is to know.
+
+## 2 · In many dimensions
+
+A small box around $\mathbf z$ becomes a slanted box around $\mathbf x = f(\mathbf z)$. Its volume changes by the determinant of the
+Jacobian:
+
+$$ \log p_X(\mathbf x) = \log p_Z\bigl(f^{-1}(\mathbf x)\bigr) + \log\left|\det\frac{\partial f^{-1}}{\partial\mathbf x}\right| $$
+
+Watch a box. A map of the plane, a point, a square with sides of 0.001, and the area of its image:
+"""
+
+
+# %%
+def f(z):
+    """Some invertible map of the plane: a shear, a stretch that depends on the place, a turn."""
+    a, b = z.unbind(-1)
+    b = b * (0.5 * a).exp() + a**2
+    return torch.stack([0.8 * a - 0.6 * b, 0.6 * a + 0.8 * b], dim=-1)
+
+
+def area(corners):
+    """Of a polygon, by the shoelace formula."""
+    x, y = corners.T
+    return 0.5 * (x * y.roll(-1) - x.roll(-1) * y).sum().abs()
+
+
+# %%
+point = torch.tensor([0.7, -0.4], dtype=torch.float64)
+square = torch.tensor([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=torch.float64) * 1e-3
+factor = area(f(point + square)) / area(square)
+J = torch.autograd.functional.jacobian(f, point)
+agree("how much the area grows = |det J|", factor, torch.linalg.det(J).abs(), atol=2e-3)
+agree("by hand: only the stretch counts", torch.linalg.slogdet(J).logabsdet, 0.5 * point[0], atol=1e-12)
+
+# %% [markdown]
+r"""
+Maps are composed, $\mathbf x = f_K\circ\dots\circ f_1(\mathbf z)$, and the chain rule multiplies their Jacobians. So the logarithms
+of the determinants **add up**, each taken where that layer is entered. What does a determinant cost? For a general matrix
+of size $d$ about $d^3$ operations, for each image and each step. For a *triangular* one it is the product of the diagonal.
+"""
+
+# %%
+g = lambda z: f(f(z))  # noqa: E731
+J_of = torch.autograd.functional.jacobian
+log_det = lambda h, z: torch.linalg.slogdet(J_of(h, z)).logabsdet  # noqa: E731
+agree("log|det| of f∘f = sum over its layers", log_det(g, point), log_det(f, point) + log_det(f, f(point)), atol=1e-10)
+
+triangle = torch.randn(200, 200, generator=rng, dtype=torch.float64).tril()
+by_diagonal = triangle.diagonal().abs().log().sum()
+agree("triangular: log|det| from the diagonal", torch.linalg.slogdet(triangle).logabsdet, by_diagonal, atol=1e-8)
+
+# %% [markdown]
+r"""
+## 3 · Affine coupling
+
+So we want maps that are easy to invert, with a triangular Jacobian, and yet as flexible as a network. **RealNVP** (Dinh,
+Sohl-Dickstein and Bengio, 2017) found one. Split $\mathbf x$ in two. The first part passes unchanged; the second is scaled and
+shifted, by amounts that any network computes *from the first part*:
+
+$$ \mathbf z_1 = \mathbf x_1,\qquad \mathbf z_2 = \mathbf x_2\odot\exp s(\mathbf x_1) + t(\mathbf x_1),\qquad
+   \log\left|\det\frac{\partial\mathbf z}{\partial\mathbf x}\right| = \sum_i s_i(\mathbf x_1) $$
+
+To go back, no network has to be inverted: $\mathbf x_1 = \mathbf z_1$ is there already, so $s$ and $t$ can be computed again.
+**Predict first:** what does the Jacobian of $s$ and $t$ contribute to the determinant?
+
+<details><summary>Answer</summary>
+
+Nothing. It stands below the diagonal. The matrix has an identity, a zero block above, and a diagonal of $\exp s_i$: so
+$s$ and $t$ may be as complicated as you like.
+
+</details>
+"""
+
+# %%
+torch.manual_seed(0)
+net = perceptron(2, 32, 32, 4).double()  # from 2 numbers to s and t of the 2 others
+
+
+def couple(x):
+    s, t = net(x[..., :2]).chunk(2, dim=-1)
+    z_2 = x[..., 2:] * s.exp() + t
+    return torch.cat([x[..., :2], z_2], dim=-1), s.sum(-1)
+
+
+def uncouple(z):
+    s, t = net(z[..., :2]).chunk(2, dim=-1)
+    return torch.cat([z[..., :2], (z[..., 2:] - t) * (-s).exp()], dim=-1)
+
+
+# %%
+x = 2 * torch.randn(500, 4, generator=rng, dtype=torch.float64)
+z, log_dets = couple(x)
+agree("there and back", uncouple(z), x, atol=1e-12)
+J = J_of(lambda y: couple(y)[0], x[0])
+agree("log|det J|: the sum of s = autograd's", log_dets[0], torch.linalg.slogdet(J).logabsdet, atol=1e-10)
+agree("the block above the diagonal", J[:2, 2:], 0.0, atol=0)
+assert J[2:, :2].abs().max() > 0.01, "below it stands what does not count"
+print(J.detach().numpy().round(2))
+
+# %% [markdown]
+r"""
+One layer leaves half of its numbers alone, so the next one changes the other half: masks **alternate**. `Flow` in
+`course_lib` stacks such layers, with masks of zeros and ones; $s$ is kept between −2 and 2, so that no layer explodes
+early in the training. For images the mask is a chessboard.
+"""
+
+# %%
+torch.manual_seed(1)
+flow = Flow(shape=(2,), layers=8, width=64)
+print("masks", [layer.mask.tolist() for layer in flow.layers[:3]], "…")
+with torch.no_grad():
+    for layer in flow.layers:  # at first each layer is the identity: make it something
+        layer.net[-1].weight.normal_(std=0.2, generator=rng)
+    z, log_det_sum = flow.encode(x0[:100])
+    agree("8 layers, there and back", flow.decode(z), x0[:100], atol=1e-4)
+full = torch.stack([J_of(lambda y: flow.encode(y[None])[0][0], p) for p in x0[:20]])
+agree("8 layers, log|det J| = autograd's", log_det_sum[:20], torch.linalg.slogdet(full).logabsdet, atol=1e-4)
+
+# %% [markdown]
+r"""
+**So far:** scale and shift one half by functions of the other; invert by doing it backwards; the determinant is a sum.
+
+## 4 · Train it on the moons
+
+The loss is the negative log-likelihood. No bound, no second network, no noise to be drawn.
+
+$$ \mathcal L = -\frac1N\sum_i\Bigl[\log\mathcal N\bigl(f^{-1}(\mathbf x_i);\mathbf 0,\mathbf I\bigr) + \sum_k\log\bigl|\det J_k\bigr|\Bigr] $$
+
+How low can it go? The best possible model is the truth, and its loss is the **entropy** of the data. The moons were drawn
+by the course, so the truth is known: an angle uniform over a half circle, and a little noise. Its density is an integral
+over the angle.
+"""
+
+# %%
+angle = math.pi * (torch.arange(400, dtype=torch.float64) + 0.5) / 400
+arc = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
+arcs = torch.cat([arc, -arc]) * torch.tensor([1.15, 2.0])
+
+
+def log_truth(x):
+    """log p(x) of the moons: 800 small Gaussians along the two arcs."""
+    square = torch.cdist(x.double(), arcs) ** 2
+    return (-square / (2 * 0.1**2)).logsumexp(1) - math.log(len(arcs) * 2 * math.pi * 0.1**2)
+
+
+side = torch.linspace(-3, 3, 151)
+plane = torch.cartesian_prod(side, side)
+total = torch.cat([log_truth(part).exp() for part in plane.split(3000)]).sum() * 0.04**2
+agree("the true density adds up to 1", total, 1.0, atol=1e-5)
+floor = -log_truth(unseen).mean().item()
+print(f"the floor: {floor:.3f} nats per point")
+
+# %%
+torch.manual_seed(0)
+flow = Flow(shape=(2,), layers=8, width=64)
+optimizer = torch.optim.Adam(flow.parameters(), lr=5e-3)
+steps, losses = 1200, []
+for step in range(steps):
+    optimizer.param_groups[0]["lr"] = 5e-3 * 0.5 * (1 + math.cos(math.pi * step / steps))
+    loss = flow(x0[torch.randint(len(x0), (256,), generator=rng)])
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
+    optimizer.step()
+    losses.append(loss.item())
+
+# %%
+flow.eval().requires_grad_(False)
+reached = -flow.log_prob(unseen).mean().item()
+print(f"unseen points: {reached:.3f} nats;   the truth {floor:.3f};   the gap is a KL: {reached - floor:.3f}")
+assert floor < reached < floor + 0.4
+mass = flow.log_prob(plane).double().exp().sum() * 0.04**2
+agree("the flow's density adds up to 1", mass, 1.0, atol=0.02)
+
+# %% tags=["hide-input"]
+smooth = torch.tensor(losses).unfold(0, 25, 25).mean(1)
+ax = show.curves(range(12, steps, 25), {"learned": smooth}, "step", "nats per point")
+ax.axhline(floor, **show.style("exact"))
+ax.text(500, floor - 0.03, "entropy of the moons: the floor", va="top")
+ax.set(ylim=(1.2, 3.0))
+show.title(ax, "The loss knows where the floor is")
+show.figure(
+    ax.figure,
+    "The training loss falls from about 2.8 and approaches a horizontal line at 1.45 nats, the "
+    "entropy of the moons, from above.",
+)
+
+# %% [markdown]
+r"""
+Your own network's density, its samples, and its lattice:
+"""
+
+# %%
+own = flow.sample(2000, rng)
+own_lines = stages(flow, lattice.view(-1, 2))
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, 3, figsize=(9.2, 3.3))
+for ax, name in zip(axes, ("density", "samples", "lattice"), strict=True):
+    ax.set(title=name, xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
+show.density(axes[0], lambda x: flow.log_prob(x.float()))
+show.points(axes[1], own)
+bent(axes[2], own[:0], own_lines[-1].view(22, 200, 2), 3)
+show.title(fig, "A normal distribution, bent into moons")
+show.figure(
+    fig,
+    "Three squares: the learned density, dark along two interleaved arcs with a thin bridge between "
+    "them; samples; the lattice of the normal distribution squeezed along the arcs.",
+)
+
+# %% [markdown]
+r"""
+Go through the layers yourself, from the data to the noise or back. Each step moves points only along one axis.
+"""
+
+# %%
+forwards = [unseen[:800]]
+for layer in flow.layers:
+    forwards.append(layer(forwards[-1])[0])
+backwards = stages(flow, torch.randn(800, 2, generator=rng))
+
+
+# %%
+def look(layer, direction):
+    path = forwards if direction == "data to noise" else backwards
+    fig, ax = plt.subplots(figsize=(4.6, 4.3))
+    colours = unseen[:800, 0] if direction == "data to noise" else backwards[-1][:, 0]
+    ax.scatter(*path[layer].T, c=colours, cmap="cividis", s=7)
+    ax.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal", xticks=[], yticks=[])
+    show.title(fig, f"{direction}: after {layer} of 8 layers")
+    return fig
+
+
+show.widget(
+    look,
+    "Points in the plane, coloured from left to right by where the data point lies, after some of "
+    "the eight layers.",
+    layer=IntSlider(8, min=0, max=8, description="layers", continuous_update=False),
+    direction=ToggleButtons(options=["data to noise", "noise to data"], description=" "),
+)
+
+# %% [markdown]
+r"""
+**So far:** a flow is trained by its own likelihood, and for known data the entropy says how much is left to gain.
+
+## 5 · Digits have levels
+
+Now images. Their grey values are *discrete*: 17 levels. A density can cheat on them, by a spike on each level. Make the
+spikes narrow, and the log density at the data grows without bound, while nothing was learned.
+"""
+
+# %%
+levels = torch.linspace(-1, 1, 17)
+for width in (0.05, 0.005, 0.0005):
+    spikes = Normal(levels, width).log_prob(pixel.float()[:, None]) + share.log().float()
+    print(f"spikes of width {width}: {spikes.logsumexp(1).mean():5.2f} nats per pixel")
+growth = [Normal(levels, w).log_prob(pixel.float()[:, None]).add(share.log().float()).logsumexp(1).mean()
+          for w in (0.005, 0.0005)]  # fmt: skip
+agree("ten times narrower: log 10 more", growth[1] - growth[0], math.log(10), atol=1e-3)
+
+# %% [markdown]
+r"""
+The cure is to give each value a random place in its bin: **dequantization**, $\mathbf x + \mathbf u$ with a uniform
+$\mathbf u$. What does the density of that say about the *probability* of the image? The mass of its box of bins, whose volume
+is $V = (2/16)^d$, by Jensen's inequality (Theis, van den Oord and Bethge, 2016):
+
+$$ \log P(\mathbf x) = \log\int_{\text{box}} p(\mathbf x+\mathbf u)\,\mathrm d\mathbf u
+   \ \ge\ \mathbb E_{\mathbf u}\bigl[\log p(\mathbf x + \mathbf u)\bigr] + \log V $$
+
+On a tiny space everything can be counted: two pixels, three levels, nine images. Any flow must give nine masses that add up
+to 1, with the expectation below the logarithm of each.
+"""
+
+# %%
+torch.manual_seed(2)
+tiny = Flow(shape=(2,), layers=4, width=16, levels=3).double()
+with torch.no_grad():
+    tiny.layers[0].score.normal_(generator=rng)
+    for layer in tiny.layers[1:]:
+        layer.net[-1].weight.normal_(std=0.3, generator=rng)
+    images = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)] * 2)
+    inside = (torch.arange(200, dtype=torch.float64) + 0.5) / 200 - 0.5
+    box = torch.cartesian_prod(inside, inside)  # 40,000 places in a bin of width 1
+    log_p = torch.stack([tiny.log_prob(image + box) for image in images])
+masses, bounds = log_p.exp().mean(1), log_p.mean(1)  # log V = 0 here
+agree("nine masses add up to 1", masses.sum(), 1.0, atol=5e-3)
+assert (bounds < masses.log()).all()
+print("log mass − bound:", [f"{gap:.3f}" for gap in masses.log() - bounds])
+
+# %%
+repeated = images[:1].repeat(20_000, 1)
+bits = tiny.bits_per_dim(repeated, 3, torch.Generator().manual_seed(0)) * 2 * math.log(2)
+agree_mean("course_lib's bound = the one by counting", -bits, bounds[0])
+
+# %% [markdown]
+r"""
+`flow-digits` has section 1's histogram for each of its 64 pixels as its first layer, and then eight couplings with
+chessboard masks. With 1,297 images to learn from, it learns them by heart unless a part of its hidden units is dropped
+in each step. Here it stands among the other models of the course, all on the same 500 unseen digits.
+"""
+
+# %%
+names = {
+    "naive-bayes-digits": "naive Bayes", "mixture-digits": "Gaussian mixture", "flow-digits": "flow",
+    "vae-digits": "VAE", "hvae-digits": "VAE in a chain", "pixels-digits": "pixel by pixel", "ddpm-digits": "diffusion",
+}  # fmt: skip
+rows = {}
+for name, says in names.items():
+    card = load_trained(name).card["scores"]
+    rows[says] = card["bits_per_dim"]["mean"], card["quality"]["over_seeds"]["mean"], card["cost"]["calls"]
+    print(f"{says:>16}: {rows[says][0]:.2f} bits per pixel, FD ratio {rows[says][1]:.2f}, {rows[says][2]:,} calls")
+assert rows["pixel by pixel"][0] < rows["flow"][0] < rows["naive Bayes"][0]
+
+# %% tags=["hide-input"]
+fig, ax = plt.subplots(figsize=(8, 3.8))
+looks = ("classical", "classical", "flow", "autoencoder", "autoencoder", "autoregressive", "diffusion")
+places = {"VAE in a chain": (0.05, -0.3), "VAE": (0.05, 0.1)}
+for (says, (x, y, _)), look in zip(rows.items(), looks, strict=True):
+    style = show.style(look, markers=True)
+    ax.plot(x, y, style["marker"], color=style["color"], markersize=11)
+    dx, dy = places.get(says, (0.04, 0.15))
+    ax.text(x + dx, y + dy, says, color=style["color"])
+ax.axhline(1, **show.style("exact"))
+ax.text(2.35, 1.12, "real images")
+ax.set(xlabel="bits per pixel (a bound for most)", ylabel="FD ratio", xlim=(1.75, 3.75), ylim=(0, 7.2))
+show.title(fig, "Good likelihood and good pictures are two things")
+show.figure(
+    fig,
+    "Seven models as points, FD ratio over bits per pixel: the pixel model has the fewest bits, "
+    "diffusion the lowest FD ratio and the most bits; the flow lies between.",
+)
+
+# %% [markdown]
+r"""
+The numbers are bounds, but for naive Bayes' and the pixel model's, which are exact. (Diffusion's bound counts each of a
+thousand steps; by the exact likelihood of lesson 09 it needs 2.27.) The flow draws an image in one call, and its pictures show
+what it has not understood: strokes that end in nothing.
+"""
+
+# %%
+digit_flow = load_trained("flow-digits").model
+made = generate(digit_flow, 20)
+found = quality(generate(digit_flow, 1000), "digits")
+print(f"FD ratio {found.fd_ratio:.2f}, precision {found.precision.mean:.2f}, recall {found.recall.mean:.2f}")
+assert found.recall.mean > found.precision.mean
+
+# %% tags=["hide-input"]
+fig = show.rows({"flow": made[:10], "": made[10:], "real": digits.held_out.x0[:10]}, size=0.7,
+                title="Sharp, but not always a digit")  # fmt: skip
+show.figure(fig, "Two rows of generated digits, sharp, some of them unreadable; a row of real ones below.")
+
+# %% [markdown]
+r"""
+## 6 · What is normal?
+
+A density should make a good guard: call an image an **anomaly** if the model finds it improbable (Velasco-Forero's example).
+Take the unseen digits as what is normal, and seven kinds of others. Each image's score is its bits per pixel. A threshold on
+it catches some anomalies and gives some false alarms; over all thresholds the two shares draw the **ROC curve**, and the
+area below it, the AUC, is the chance that an anomaly scores higher than a digit. **Predict first:** which of these will be
+caught?
+"""
+
+# %%
+normal = digits.held_out.x0
+
+
+def on_levels(x):
+    return data.to_levels(x, 17)
+
+
+order = torch.randperm(64, generator=rng)
+grey = data.load("photos").train.x0.mean(1, keepdim=True)
+patches = grey.unfold(2, 8, 8).unfold(3, 8, 8).reshape(-1, 1, 8, 8)
+others = {
+    "noise": on_levels(2 * torch.rand(500, 1, 8, 8, generator=rng) - 1),
+    "photo patches": on_levels(patches[torch.randperm(len(patches), generator=rng)[:500]]),
+    "pixels shuffled": normal.flatten(1)[:, order].view(-1, 1, 8, 8),
+    "turned by 90°": normal.rot90(1, (2, 3)),
+    "mirrored": normal.flip(3),
+    "half as bright": on_levels((normal + 1) / 2 - 1),
+    "black": torch.full((500, 1, 8, 8), -1.0),
+}
+
+# %%
+def bits_of(x):
+    return digit_flow.bits_per_dim(x, 17, rng)
+
+
+usual = bits_of(normal)
+alarm = usual.quantile(0.95)  # 5 % false alarms
+scores = {name: bits_of(x) for name, x in others.items()}
+auc = {name: (found[:, None] > usual).double().mean().item() for name, found in scores.items()}
+for name, found in scores.items():
+    caught = (found > alarm).double().mean()
+    print(f"{name:>16}: AUC {auc[name]:.3f}, caught {caught:4.0%}")
+assert min(auc[name] for name in ("noise", "photo patches", "pixels shuffled", "turned by 90°")) > 0.98
+assert (scores["black"] > alarm).double().mean() < 0.5 and (scores["half as bright"] > alarm).double().mean() < 0.3
+
+# %% tags=["hide-input"]
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.9), width_ratios=[1, 1.15])
+chosen = {"turned by 90°": "signal", "mirrored": "learned", "half as bright": "samples", "black": "noise"}
+steps = torch.cat([usual, *scores.values()]).sort(descending=True).values
+for name, role in chosen.items():
+    hits = (scores[name][:, None] > steps).double().mean(0)
+    left.plot((usual[:, None] > steps).double().mean(0), hits, **show.style(role))
+left.set(xlabel="false alarms", ylabel="caught", aspect="equal")
+right.hist(usual, bins=torch.linspace(1.4, 4, 40), color=show.tint("data", 0.6), density=True)
+for name, role in chosen.items():
+    heights, cuts = torch.histogram(scores[name], bins=torch.linspace(1.4, 4, 40), density=True)
+    right.stairs(heights, cuts, color=show.colour(role), linewidth=2.2, linestyle=show.style(role)["linestyle"], label=name)
+right.set(xlabel="bits per pixel; grey: digits", yticks=[])
+right.legend(loc="upper right")
+show.title(fig, "What is dull passes for normal")
+show.figure(
+    fig,
+    "Left, four ROC curves: digits turned by 90 degrees are all caught, mirrored ones mostly, dimmed "
+    "and black images only with many false alarms. Right, their scores beside those of digits: "
+    "dimmed and black images lie inside the range of digits.",
+)
+
+# %% [markdown]
+r"""
+Four kinds are caught to the last image. But a black square is no digit, and at a threshold that lets 95 % of the digits pass,
+most black squares pass too. Dimmed digits likewise. This is the known failure (Nalisnick et al., 2019): **simple images are
+cheap**, whatever they show. A likelihood measures how many bits an image costs, and there is not much in a dull one. Among real
+digits it is the same: the simplest, the 1, costs least.
+"""
+
+# %%
+label = digits.held_out.label
+by_digit = torch.stack([usual[label == d].mean() for d in range(10)])
+print("bits by digit:", [f"{d}: {b:.2f}" for d, b in enumerate(by_digit)])
+assert by_digit.argmin() == 1
+ink = normal.diff(dim=2).abs().sum((1, 2, 3)) + normal.diff(dim=3).abs().sum((1, 2, 3))
+correlation = torch.corrcoef(torch.stack([ink, usual]))[0, 1].item()
+print(f"correlation of the bits with how much an image varies: {correlation:.2f}")
+assert correlation > 0.2
+
+# %% [markdown]
+r"""
+Is it the flow's fault? Take the simplest density there is, one Gaussian for patches of a photograph, in closed form, and judge
+patches of another photograph. A uniform grey square, which no camera takes, is more probable than nearly all of them.
+"""
+
+# %%
+first, second = (on_levels(photo[None].unfold(2, 8, 8).unfold(3, 8, 8).reshape(-1, 1, 8, 8)) for photo in grey)
+patch_model = PCAGaussian(shape=(1, 8, 8), k=63, levels=17)
+patch_model.fit(first, None, rng)
+real = patch_model.bits_per_dim(second, 17, rng)
+square = patch_model.bits_per_dim(torch.zeros(500, 1, 8, 8), 17, rng)
+print(f"real patches {real.mean():.2f} bits, grey squares {square.mean():.2f}")
+less = (square[:, None] > real).double().mean().item()
+print(f"chance that a grey square looks less normal than a real patch: {less:.1%}")
+assert less < 0.1
+
+# %% [markdown]
+r"""
+One reason is geometry. In many dimensions a typical draw does not lie where the density is highest. A standard normal
+$\mathbf z$ has its highest density at $\mathbf 0$, but its length is $\sqrt{64} = 8$, give or take 0.7: all samples live in a thin
+shell, the **typical set**. So ask two questions: is the image too improbable, or *too* near the middle? Lower the temperature,
+$\mathbf z\to 0.3\,\mathbf z$, and the flow draws what no digit is: every image passes the first question and fails the second.
+"""
+
+# %%
+length = torch.randn(10_000, 64, generator=rng).norm(dim=1)
+agree_mean("the squared length of a normal z", length**2, 64.0)
+usual_length = digit_flow.encode(normal + (torch.rand(normal.shape, generator=rng) - 0.5) / 8)[0].norm(dim=1)
+low = usual_length.quantile(0.025)
+cold = on_levels(generate(digit_flow, 500, temperature=0.3))
+cold_length = digit_flow.encode(cold + (torch.rand(cold.shape, generator=rng) - 0.5) / 8)[0].norm(dim=1)
+caught = (bits_of(cold) > alarm).double().mean(), (cold_length < low).double().mean()
+print(f"cold samples caught: by their bits {caught[0]:.0%}, by their length {caught[1]:.0%}")
+assert caught[0] < 0.2 and caught[1] > 0.8
+
+# %% tags=["hide-input"]
+fig = show.rows(
+    {"cold": cold[:9], "black": others["black"][:1], "dimmed": others["half as bright"][:9]}, size=0.75,
+    title="All of these pass for digits by their bits",
+)  # fmt: skip
+show.figure(fig, "Rows of images that the threshold does not catch: blurred strokes, black, dimmed digits.")
+
+# %% [markdown]
+r"""
+## 7 · What a flow can't do
+
+An invertible map keeps the dimension: 64 pixels need 64 latent numbers, and a model of $1024^2$ pixels works at full size in
+every layer. And it keeps the *topology*. A normal distribution is in one piece, so its image is in one piece, too: a flow
+can stretch a bridge until it is thin, but never cut it. Eight separate Gaussians show it.
+"""
+
+# %%
+circle = torch.arange(8) * math.pi / 4
+centres = 1.4 * torch.stack([circle.cos(), circle.sin()], dim=1)
+many = shipped.sample(20_000, rng)
+away = (torch.cdist(many, centres).amin(1) > 4 * 0.12).double()
+expected = math.exp(-(4**2) / 2)  # of a Gaussian in the plane, beyond four deviations
+true_points = data.load("eight_gaussians").held_out.x0
+really = (torch.cdist(true_points, centres).amin(1) > 4 * 0.12).double().mean()
+print(f"beyond four deviations of every centre: flow {away.mean():.1%}, true points {really:.1%}, exact {expected:.2%}")
+assert away.mean() > 20 * expected
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, 2, figsize=(7.6, 3.9))
+show.points(axes[0], true_points, "data", size=6)
+show.points(axes[1], many[:2000], size=6)
+for ax, name in zip(axes, ("data", "flow"), strict=True):
+    ax.set(title=name, xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal", xticks=[], yticks=[])
+show.title(fig, "A flow leaves bridges between the islands")
+show.figure(
+    fig,
+    "Left, eight separate round clusters on a circle; right, the flow's samples, the same clusters "
+    "joined by threads of stray points.",
+)
+
+# %% [markdown]
+r"""
+Models without that constraint do better, and pay elsewhere: a VAE gives up the exact likelihood, a GAN any likelihood,
+diffusion the single call. But the idea returns. In lesson 09 an ordinary differential equation takes noise to data. It is
+invertible, its $\log\det$ is an integral, and no layer needs a special form: a *continuous* flow.
+
+**So far:** exact, one call, sharp; the price is equal dimension, restricted layers and bridges.
+"""
+
+# %% [markdown]
+r"""
+## Exercises
+
+### Exercise 04.1 · Another change of variables (10 minutes)
+
+$z$ is standard normal, and $x = f(z) = \log(1+e^z)$, which is always positive. Return $\log p_X(x)$ for the given `x`, (n,).
+"""
+
+
+# %%
+def log_density(x):
+    # your code
+    ...
+
+
+check("04.1", log_density)
+
+# %% [markdown]
+r"""
+### Exercise 04.2 · A coupling layer (15 minutes)
+
+`x` is (batch, d), `mask` (d,) holds ones where x passes and zeros elsewhere, and `net` turns (batch, d) into (batch, 2d): first
+all s, then all t. It may see only what passes, so hand it `x * mask`. Return $\mathbf z$, (batch, d), and
+$\log|\det\partial\mathbf z/\partial\mathbf x|$, (batch,), for $z = x\,e^s + t$ where the mask is 0.
+"""
+
+
+# %%
+def couple(x, mask, net):
+    # your code
+    ...
+
+
+check("04.2", couple)
+
+# %% [markdown]
+r"""
+### Exercise 04.3 · And back (10 minutes)
+
+With the same `mask` and `net`, return the $\mathbf x$ that exercise 04.2 turns into `z`, (batch, d).
+"""
+
+
+# %%
+def uncouple(z, mask, net):
+    # your code
+    ...
+
+
+check("04.3", uncouple)
+
+# %% [markdown]
+r"""
+### Exercise 04.4 · The likelihood of a flow (15 minutes)
+
+`layers` is a list of functions, in the order from the data to the noise. Each takes (batch, d) and returns two things: where
+the points go, (batch, d), and its $\log|\det|$, (batch,). The noise is $\mathcal N(\mathbf 0,\mathbf I)$. Return
+$\log p(\mathbf x)$, (batch,).
+"""
+
+
+# %%
+def flow_log_prob(x, layers):
+    # your code
+    ...
+
+
+check("04.4", flow_log_prob)
+
+# %% [markdown]
+r"""
+### Exercise 04.5 · Bits per pixel (10 minutes)
+
+`log_p`, (batch,), is the log density, in nats, of dequantized images with `d` pixels on the scale from −1 to 1, and a pixel has
+`levels` grey values. Return the bound on $-\log_2 P(\mathbf x)$ per pixel, (batch,).
+"""
+
+
+# %%
+def bits_per_pixel(log_p, d, levels):
+    # your code
+    ...
+
+
+check("04.5", bits_per_pixel)
+
+# %% [markdown]
+r"""
+### Exercise 04.6 · The check that catches a wrong layer (20 minutes)
+
+Somebody wrote a function `couple(x, mask, net)` for exercise 04.2. Write the check: return `True` if it can be right and
+`False` if it can't. You know an independent way to the determinant, `torch.autograd.functional.jacobian`. But a layer may have
+the right determinant for what it does, and do the wrong thing.
+"""
+
+
+# %%
+def is_a_coupling(couple):
+    # your code
+    ...
+
+
+check("04.6", is_a_coupling)
+
+# %% [markdown]
+r"""
+Stuck? `hint("04.2")` helps a little, and again a little more; `solution("04.2")` shows ours.
+
+## What to remember
+
+1. $\log p_X(\mathbf x) = \log p_Z\bigl(f^{-1}(\mathbf x)\bigr) + \log\bigl|\det\partial f^{-1}/\partial\mathbf x\bigr|$; for a
+   composition the logarithms add up.
+2. Coupling: $\mathbf z_2 = \mathbf x_2\odot\exp s(\mathbf x_1) + t(\mathbf x_1)$, with $\log|\det| = \sum_i s_i$.
+3. Discrete data: $\log P(\mathbf x)\ge\mathbb E_{\mathbf u}[\log p(\mathbf x+\mathbf u)] + \log V$. Without dequantization a
+   density means nothing.
+
+Lesson 04b drops the last constraint, that a density has to be normalized. Lesson 05 drops the density.
+
+## References
+
+- Koirala, *Diffusion Models* (notes, 2022); Velasco-Forero, *Introduction to Diffusion Models* (2023).
+- Dinh, Sohl-Dickstein, Bengio: *Density Estimation using Real NVP*, 2017. Papamakarios et al.: *Normalizing Flows for
+  Probabilistic Modeling and Inference*, 2021.
+- Theis, van den Oord, Bethge: *A Note on the Evaluation of Generative Models*, 2016.
+- Nalisnick et al.: *Do Deep Generative Models Know What They Don't Know?*, 2019; Serrà et al.: *Input Complexity and
+  Out-of-distribution Detection with Likelihood-based Generative Models*, 2020.
+- Cornish, Caterini, Deligiannidis, Doucet: *Relaxing Bijectivity Constraints with Continuously Indexed Normalising Flows*,
+  2020.
+- Digits: Alpaydin and Kaynak, 1998, CC BY 4.0. Photos: china by danielbuechele, flower by vultilion, CC BY 2.0.
+"""
