@@ -193,6 +193,11 @@ RECIPES = {
             name="flow-digits", data="digits", model="flow", options=DIGITS | {"dropout": 0.2}, steps=2400, rate=2e-3,
             weight_decay=1.0,
         ),
+        # Lesson 04b: an energy-based model of black and white digits.
+        Recipe(
+            name="rbm-digits", data="digits", model="rbm", options={"shape": [1, 8, 8], "hidden": 128, "steps": 10},
+            steps=3000, rate=1e-2, weight_decay=0.1,
+        ),
         _digits("ddpm-digits"),
         Recipe(
             name="ddpm-mnist",
