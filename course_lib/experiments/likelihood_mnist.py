@@ -49,9 +49,11 @@ def _bounds(model, x0, mu, logvar, generator) -> tuple[torch.Tensor, torch.Tenso
         eps = torch.randn(n * AT_ONCE, mu.shape[1], generator=generator)
         ratio = model.log_ratio(*repeated, eps).view(n, AT_ONCE).double()
         total = total + ratio.sum(1)
-        for k in DRAWS:
-            if single < k <= single + AT_ONCE:
-                found.append(so_far.logaddexp(ratio[:, : k - single].logsumexp(1)) - math.log(k))
+        found += [
+            so_far.logaddexp(ratio[:, : k - single].logsumexp(1)) - math.log(k)
+            for k in DRAWS
+            if single < k <= single + AT_ONCE
+        ]
         so_far, single = so_far.logaddexp(ratio.logsumexp(1)), single + AT_ONCE
     return torch.stack(found, dim=1), total / single
 

@@ -106,12 +106,15 @@ def _next_part(bar: tqdm, name: str) -> None:
 
 
 def _bits(trained: Trained, device: str) -> dict[str, float] | None:
-    """Bits per number of held-out images, with the standard error over them; None for a model that has no likelihood."""
-    if not hasattr(trained.model, "bits_per_dim"):
+    """Bits per number of held-out images, with the standard error over them.
+
+    None for a model that has no likelihood, or one of other grey levels than the data's, such as black and white.
+    """
+    data, model = load(trained.recipe.data), trained.model
+    if not hasattr(model, "bits_per_dim") or getattr(model, "levels", data.levels) != data.levels:
         return None
-    data = load(trained.recipe.data)
     x0 = data.held_out.x0[:HELD_OUT].to(device)
-    bits = trained.model.bits_per_dim(x0, data.levels, torch.Generator(device).manual_seed(0)).double()
+    bits = model.bits_per_dim(x0, data.levels, torch.Generator(device).manual_seed(0)).double()
     return {
         "mean": bits.mean().item(),
         "standard_error": (bits.std() / math.sqrt(len(bits))).item(),

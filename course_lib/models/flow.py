@@ -13,32 +13,42 @@ from course_lib.nets import perceptron
 SMALLEST = 1e-3  # of a pixel's probability is spread evenly over all grey levels, so that none is impossible
 
 
+class ScaleAndShift(nn.Module):
+    """A perceptron with two hidden layers from `dim` numbers to a log-scale and a shift for each."""
+
+    def __init__(self, dim: int, width: int):
+        super().__init__()
+        self.layers = perceptron(dim, width, width, 2 * dim)
+        nn.init.zeros_(self.layers[-1].weight)  # at first, a coupling is the identity
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """keep: factors of the hidden units, (batch, 2, width)."""
+        first, second = (1, 1) if keep is None else keep.unbind(1)
+        hidden = self.layers[2:4](self.layers[:2](x) * first) * second
+        log_scale, shift = self.layers[4:](hidden).chunk(2, dim=1)
+        return 2 * torch.tanh(log_scale / 2), shift
+
+
 class Coupling(nn.Module):
     """Where the mask is 1, x passes; elsewhere it is scaled and shifted by a network that sees only what passes."""
 
     def __init__(self, mask: Tensor, width: int):
         super().__init__()
         self.register_buffer("mask", mask)
-        self.net = perceptron(len(mask), width, width, 2 * len(mask))
-        nn.init.zeros_(self.net[-1].weight)  # at first, the identity
-        nn.init.zeros_(self.net[-1].bias)
+        self.net = ScaleAndShift(len(mask), width)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Towards the noise: z (batch, dim), and log |det dz/dx|, (batch,). keep: of hidden units, (batch, 2, width)."""
-        log_scale, shift = self._of(x, keep)
-        return x * log_scale.exp() + shift, log_scale.sum(1)
+        """Towards the noise: z (batch, dim), and log |det dz/dx|, (batch,)."""
+        log_scale, shift = self.net(x * self.mask, keep)
+        free = 1 - self.mask
+        return x * (log_scale * free).exp() + shift * free, (log_scale * free).sum(1)
 
     def inverse(self, z: Tensor) -> Tensor:
         """From the noise: x (batch, dim)."""
-        log_scale, shift = self._of(z)
-        return (z - shift) * (-log_scale).exp()
-
-    def _of(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        first, second = (1, 1) if keep is None else keep.unbind(1)
-        hidden = self.net[2:4](self.net[:2](x * self.mask) * first) * second
-        log_scale, shift = self.net[4:](hidden).chunk(2, dim=1)
+        log_scale, shift = self.net(z * self.mask)
         free = 1 - self.mask
-        return 2 * torch.tanh(log_scale / 2) * free, shift * free
+        return (z - shift * free) * (-log_scale * free).exp()
 
 
 class Histogram(nn.Module):

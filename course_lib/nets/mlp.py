@@ -8,7 +8,16 @@ from course_lib.nets.blocks import check_input, check_width, sinusoids
 
 
 def perceptron(*sizes: int) -> nn.Sequential:
-    """Linear layers from each of these sizes to the next, with SiLU between them."""
+    """Linear layers from each of these sizes to the next, with SiLU between them.
+
+    Raises ValueError for fewer than two sizes, and for one that is no whole number of at least 1.
+    """
+    if len(sizes) < 2:
+        raise ValueError(
+            f"a perceptron needs two sizes or more, as in perceptron(64, 128, 2); got {checks.shown(sizes)}"
+        )
+    for size in sizes:
+        checks.whole("each size", size, 1)
     layers = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.SiLU())]
     return nn.Sequential(*layers[:-1])
 

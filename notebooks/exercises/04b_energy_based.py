@@ -28,7 +28,7 @@ Exercise(
     slips={
         "uphill: the energy falls where p grows": "x - eta * A -> x + eta * A",
         "the noise takes the root of 2η": "math.sqrt(2 * eta) -> 2 * eta",
-        "the noise is √η; with this step it has to be √(2η)": "math.sqrt(2 * eta) -> math.sqrt(eta)",
+        "the variance of the noise is η; it has to be twice that": "math.sqrt(2 * eta) -> math.sqrt(eta)",
         "without the noise all points run to the minimum": "A + math.sqrt(2 * eta) * xi -> A",
         "noise of variance 1, whatever the step": "math.sqrt(2 * eta) * xi -> xi",
         "half a step with the noise of a whole one": "x - eta * A -> x - eta / 2 * A",

@@ -33,8 +33,10 @@ yourself, change it, break it. Nothing here can harm anything.
 | **01** | **latent variables: mixtures, PCA, autoencoders** | |
 | **01b** | **other ways** | 01 |
 | **02** | **the ELBO** | 01 |
-| 03 | variational autoencoders | 02 |
-| 04 | normalizing flows and energy-based models | 01 |
+| **03** | **variational autoencoders** | 02 |
+| **03b** | **deeper VAEs** | 03 |
+| **04** | **normalizing flows** | 01 |
+| **04b** | **energy-based models** | 04 |
 | 05 | GANs: the minimax game | 01 |
 | **06** | **forward diffusion: from images to noise** | 02 |
 | **07** | **the DDPM loss, derived** | 03, 06 |

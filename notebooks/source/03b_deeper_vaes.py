@@ -125,21 +125,23 @@ agree_mean("the bound: draws = closed form", log_like + log_prior - log_q, linea
 
 
 # %%
-def fit_linear(k, fixed=None, seed=0, steps=1500):
-    """Gradient descent on the bound; `fixed`: sigma² where it is not learned."""
+def fit_linear(k, fixed=None, seed=0):
+    """Gradient descent (L-BFGS) on the bound; `fixed`: sigma² where it is not learned."""
     start = torch.Generator().manual_seed(seed)
     W = (0.1 * torch.randn(d, k, generator=start).double()).requires_grad_()
     V = (0.1 * torch.randn(k, d, generator=start).double()).requires_grad_()
     log_s2 = torch.zeros(k, dtype=torch.double, requires_grad=True)
     log_sigma2 = torch.tensor(0.0 if fixed is None else math.log(fixed), dtype=torch.double)
     free = [W, V, log_s2] + ([log_sigma2.requires_grad_()] if fixed is None else [])
-    optimizer = torch.optim.Adam(free, lr=0.02)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = 0.02 * 0.5 * (1 + math.cos(math.pi * step / steps))
-        loss = -linear_elbo(W, V, log_s2, log_sigma2)
+    optimizer = torch.optim.LBFGS(free, max_iter=2000, tolerance_change=1e-13, line_search_fn="strong_wolfe")
+
+    def loss():
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        value = -linear_elbo(W, V, log_s2, log_sigma2)
+        value.backward()
+        return value
+
+    optimizer.step(loss)
     return [part.detach() for part in (W, V, log_s2, log_sigma2)]
 
 

@@ -53,11 +53,11 @@ trained this network yourself.
 
 # %%
 shipped = load_trained("flow-gaussians").model
-z = torch.randn(1500, 2, generator=rng)
-line = torch.linspace(-2.5, 2.5, 200)
-marks = torch.linspace(-2.5, 2.5, 11)
+z = torch.randn(700, 2, generator=rng)
+line = torch.linspace(-2.4, 2.4, 200)
+marks = torch.linspace(-2.4, 2.4, 9)
 across = torch.stack([torch.stack([line, torch.full_like(line, m)], dim=1) for m in marks])
-lattice = torch.cat([across, across.flip(2)])  # 22 lines of 200 points
+lattice = torch.cat([across, across.flip(2)])  # 18 lines of 200 points
 
 
 def stages(flow, points):
@@ -69,18 +69,17 @@ def stages(flow, points):
 
 
 # %% tags=["hide-input"]
-def bent(ax, dots, lines, extent=2.6):
+def bent(ax, dots, lines):
     for curve in lines:
         ax.plot(*curve.T, color=show.colour("noise"), linewidth=0.6)
-    ax.plot(*dots.T, ".", color=show.colour("samples"), markersize=2.5)
-    ax.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", xticks=[], yticks=[])
+    show.points(ax, dots, size=5)
 
 
 dots, lines = stages(shipped, z), stages(shipped, lattice.view(-1, 2))
 frames = []
 for i in range(13):
-    fig, ax = plt.subplots(figsize=(4.6, 4.4))
-    bent(ax, dots[i], lines[i].view(22, 200, 2))
+    fig, (ax,) = show.plane_axes(1, extent=2.6, size=3.9)
+    bent(ax, dots[i], lines[i].view(18, 200, 2))
     ax.set_title(f"after {i} of 12 layers")
     frames.append(fig)
 show.film(
@@ -310,7 +309,7 @@ flow = Flow(shape=(2,), layers=8, width=64)
 print("masks", [layer.mask.tolist() for layer in flow.layers[:3]], "…")
 with torch.no_grad():
     for layer in flow.layers:  # at first each layer is the identity: make it something
-        layer.net[-1].weight.normal_(std=0.2, generator=rng)
+        layer.net.layers[-1].weight.normal_(std=0.2, generator=rng)
     z, log_det_sum = flow.encode(x0[:100])
     agree("8 layers, there and back", flow.decode(z), x0[:100], atol=1e-4)
 full = torch.stack([J_of(lambda y: flow.encode(y[None])[0][0], p) for p in x0[:20]])
@@ -395,12 +394,12 @@ own = flow.sample(2000, rng)
 own_lines = stages(flow, lattice.view(-1, 2))
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 3, figsize=(9.2, 3.3))
+fig, axes = show.plane_axes(3)
 for ax, name in zip(axes, ("density", "samples", "lattice"), strict=True):
-    ax.set(title=name, xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
+    ax.set_title(name)
 show.density(axes[0], lambda x: flow.log_prob(x.float()))
 show.points(axes[1], own)
-bent(axes[2], own[:0], own_lines[-1].view(22, 200, 2), 3)
+bent(axes[2], own[:0], own_lines[-1].view(18, 200, 2))
 show.title(fig, "A normal distribution, bent into moons")
 show.figure(
     fig,
@@ -423,10 +422,9 @@ backwards = stages(flow, torch.randn(800, 2, generator=rng))
 # %%
 def look(layer, direction):
     path = forwards if direction == "data to noise" else backwards
-    fig, ax = plt.subplots(figsize=(4.6, 4.3))
+    fig, (ax,) = show.plane_axes(1, extent=3.2, size=4.0)
     colours = unseen[:800, 0] if direction == "data to noise" else backwards[-1][:, 0]
     ax.scatter(*path[layer].T, c=colours, cmap="cividis", s=7)
-    ax.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal", xticks=[], yticks=[])
     show.title(fig, f"{direction}: after {layer} of 8 layers")
     return fig
 
@@ -477,7 +475,7 @@ tiny = Flow(shape=(2,), layers=4, width=16, levels=3).double()
 with torch.no_grad():
     tiny.layers[0].score.normal_(generator=rng)
     for layer in tiny.layers[1:]:
-        layer.net[-1].weight.normal_(std=0.3, generator=rng)
+        layer.net.layers[-1].weight.normal_(std=0.3, generator=rng)
     images = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)] * 2)
     inside = (torch.arange(200, dtype=torch.float64) + 0.5) / 200 - 0.5
     box = torch.cartesian_prod(inside, inside)  # 40,000 places in a bin of width 1
@@ -604,12 +602,15 @@ for name, role in chosen.items():
     hits = (scores[name][:, None] > steps).double().mean(0)
     left.plot((usual[:, None] > steps).double().mean(0), hits, **show.style(role))
 left.set(xlabel="false alarms", ylabel="caught", aspect="equal")
-right.hist(usual, bins=torch.linspace(1.4, 4, 40), color=show.tint("data", 0.6), density=True)
-for name, role in chosen.items():
-    heights, cuts = torch.histogram(scores[name], bins=torch.linspace(1.4, 4, 40), density=True)
-    right.stairs(heights, cuts, color=show.colour(role), linewidth=2.2, linestyle=show.style(role)["linestyle"], label=name)
-right.set(xlabel="bits per pixel; grey: digits", yticks=[])
+cuts = torch.linspace(1.4, 4, 40)
+right.hist(usual, bins=cuts, color=show.tint("data", 0.6), density=True)
+for name in ("mirrored", "half as bright", "black"):
+    heights = torch.histogram(scores[name], bins=cuts, density=True).hist
+    right.stairs(heights, cuts, color=show.colour(chosen[name]), linewidth=2.2, label=name,
+                 linestyle=show.style(chosen[name])["linestyle"])  # fmt: skip
+right.set(xlabel="bits per pixel; grey: unseen digits", yticks=[])
 right.legend(loc="upper right")
+left.text(0.05, 0.9, "turned", color=show.colour("signal"))
 show.title(fig, "What is dull passes for normal")
 show.figure(
     fig,
@@ -700,11 +701,11 @@ print(f"beyond four deviations of every centre: flow {away.mean():.1%}, true poi
 assert away.mean() > 20 * expected
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(7.6, 3.9))
+fig, axes = show.plane_axes(2, extent=2.2, size=3.6)
 show.points(axes[0], true_points, "data", size=6)
 show.points(axes[1], many[:2000], size=6)
 for ax, name in zip(axes, ("data", "flow"), strict=True):
-    ax.set(title=name, xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal", xticks=[], yticks=[])
+    ax.set_title(name)
 show.title(fig, "A flow leaves bridges between the islands")
 show.figure(
     fig,

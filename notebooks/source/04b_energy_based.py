@@ -75,8 +75,7 @@ walk = langevin(3 * torch.rand(600, 2, generator=rng) * 2 - 3, lambda x: -mixtur
 
 # %% tags=["hide-input"]
 def rolling(i):
-    fig, ax = plt.subplots(figsize=(4.6, 4.3))
-    ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
+    fig, (ax,) = show.plane_axes(1, size=3.9)
     show.density(ax, mixture.log_prob)
     show.points(ax, walk[i], size=8)
     ax.set_title(f"after {i} steps")
@@ -278,7 +277,7 @@ def fit(exactly, seed, steps=800):
     model = RBM(shape=(1, 3, 3), hidden=10).double()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
     reached = []
-    for step in range(steps):
+    for _ in range(steps):
         log_p = -model.free_energy(known) - model.log_Z()
         loss = -log_p.mean()
         if not exactly:
@@ -305,7 +304,7 @@ fig, ax = plt.subplots(figsize=(8, 3.5))
 for name, role in (("exact", "signal"), ("CD-1", "samples")):
     for history in histories[name]:
         ax.plot(torch.tensor(history).unfold(0, 10, 10).mean(1).repeat_interleave(10), **show.style(role) | {"linewidth": 1.6})
-    ax.text(815, sum(ends[name]) / 3, name, color=show.colour(role), va="center")
+    ax.text(815, sum(ends[name]) / 3 - 0.3 * (name == "exact"), name, color=show.colour(role), va="center")
 ax.axhline(-math.log(14), **show.style("exact"))
 ax.text(20, -math.log(14) + 0.08, "14 patterns, equally likely")
 ax.set(xlabel="step", ylabel="log-likelihood, nats", xlim=(0, 930), ylim=(-6.3, -2.2))
@@ -515,13 +514,13 @@ print(f"relative squared error of the score {error:.3f}, cosine {cosine:.3f}")
 assert error < 0.05 and cosine > 0.95
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(8.2, 4.0))
+fig, axes = show.plane_axes(2, size=3.6)
 line = torch.linspace(-2.6, 2.6, 13)
 at = torch.cartesian_prod(line, line)
 with torch.no_grad():
     fields = {"exact": noised.score(at.double()), "learned": score_net(at)}
 for ax, (name, field) in zip(axes, fields.items(), strict=True):
-    ax.set(title=name, xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
+    ax.set_title(name)
     show.density(ax, noised.log_prob)
     ax.quiver(*at.T, *field.T, color=show.colour(name), scale=90, width=0.006)
 show.title(fig, "The score points home, and needs no Z")

@@ -253,6 +253,22 @@ CASES = {
         models.Autoregressive, {"shape": (1, 2, 2), "levels": 3, "width": 4, "depth": 1, "dropout": 0.1},
         refused={"shape": [*SHAPES, (3, 2, 2), (4,)], "dropout": [1.0, -0.1], "levels": [1]},
     ),
+    "VAE": Case(
+        models.VAE,
+        {"shape": (1, 2, 2), "levels": 3, "k": 2, "width": 4, "decoder": "gaussian", "beta": 1.0, "free_bits": 0.1, "classes": 2},
+        refused={"shape": SHAPES, "levels": [1], "k": [0], "width": [0], "decoder": ["normal"], "beta": [-1.0], "classes": [-1]},
+    ),
+    "MarkovVAE": Case(
+        models.MarkovVAE, {"shape": (1, 2, 2), "levels": 3, "sizes": (2, 1), "width": 4, "decoder": "categorical"},
+        refused={"shape": SHAPES, "levels": [1], "sizes": [(), (0,), 3], "decoder": ["bernoulli"]},
+    ),
+    "Flow": Case(
+        models.Flow, {"shape": (2,), "layers": 2, "width": 4, "levels": 3, "dropout": 0.1},
+        refused={"shape": SHAPES, "layers": [0], "width": [0], "levels": [1], "dropout": [1.0, -0.1]},
+    ),
+    "RBM": Case(
+        models.RBM, {"shape": (1, 2, 2), "hidden": 3, "steps": 1}, refused={"shape": SHAPES, "hidden": [0], "steps": [0]}
+    ),
     "to_levels": Case(data.to_levels, {"x0": IMAGES, "levels": 17}, like("x0"), refused={"levels": [1, 0]}, carries=True),
     "to_uint8": Case(data.to_uint8, {"x0": IMAGES}, lambda a: [(a["x0"].shape, torch.uint8)]),
     "check_images": Case(data.check_images, {"x0": IMAGES}, like("x0"), refused={"x0": [2 * torch.ones(N, 1, 8, 8), IMAGES.long(), X]}),

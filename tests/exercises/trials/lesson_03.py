@@ -25,9 +25,11 @@ SURVIVORS = {  # mutants of the solution that are no mistakes, each with the rea
     | dict.fromkeys(_SHAPE, "only the shape is used there")
     | dict.fromkeys(
         [
-            "x and x_hat are exchanged", "a difference is the other way round: x_hat comes first, and x is subtracted",
+            "x and x_hat are exchanged",
+            "a difference is the other way round: x_hat comes first, and x is subtracted",
             "in one place, a difference is the other way round: x_hat comes first, and x is subtracted",
-            "the sign of x − x_hat is turned", "in one place, the sign of x − x_hat is turned",
+            "the sign of x − x_hat is turned",
+            "in one place, the sign of x − x_hat is turned",
         ],
         "it is squared",
     ),
@@ -35,7 +37,9 @@ SURVIVORS = {  # mutants of the solution that are no mistakes, each with the rea
     | dict.fromkeys(
         [
             "a difference is the other way round: something of decode comes first, and x is subtracted",
-            "the sign of a difference of x is turned", "the sign of σ is turned", "in one place, the sign of mu is turned",
+            "the sign of a difference of x is turned",
+            "the sign of σ is turned",
+            "in one place, the sign of mu is turned",
         ],
         "it is squared",
     ),
@@ -43,13 +47,18 @@ SURVIVORS = {  # mutants of the solution that are no mistakes, each with the rea
         ["mu is one too large", "mu is one too small", "the sign of mu is turned", "1 − mu stands for mu"],
         "the variance does not change",
     )
-    | {"mu.var(0) may equal 0.01, and should not": "it never does", "int(…) is missing": "a whole number is one in any type"},
+    | {
+        "mu.var(0) may equal 0.01, and should not": "it never does",
+        "int(…) is missing": "a whole number is one in any type",
+    },
     "03.5": dict.fromkeys(_OF_ONE_NUMBER, "it is one number"),
     "03.6": dict.fromkeys(
         [
-            f"{what} is {change}" for what in ("log_p + log(prior)", "log_p", "log(prior)")
+            f"{what} is {change}"
+            for what in ("log_p + log(prior)", "log_p", "log(prior)")
             for change in ("one too large", "one too small")
-        ] + ["prior is doubled", "prior is halved"],
+        ]
+        + ["prior is doubled", "prior is halved"],
         "the softmax takes it out",
     )
     | {"the result is clipped to −1 … 1": "a probability lies there"},
@@ -71,7 +80,13 @@ def _squares(decode, z, x):
 def _kl_only(loss):
     mu, logvar = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = torch.zeros(4, 2, dtype=torch.float64)
-    return abs(float(loss(mu, logvar, lambda z: x + 0 * z.sum(), x, torch.zeros_like(mu), 1.0)) - float(_kl(mu, logvar).mean())) < 1e-6
+    return (
+        abs(
+            float(loss(mu, logvar, lambda z: x + 0 * z.sum(), x, torch.zeros_like(mu), 1.0))
+            - float(_kl(mu, logvar).mean())
+        )
+        < 1e-6
+    )
 
 
 def _value_only(loss):

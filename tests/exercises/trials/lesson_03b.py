@@ -10,8 +10,12 @@ NAMED = 0.89  # the share of wrong answers whose cause is told, as reached, less
 SURVIVORS = {  # mutants of the solution that are no mistakes, each with the reason
     "03b.1": dict.fromkeys(
         [
-            "the sum over everything is taken", "the mean over everything is taken", "a sum over the first axis is taken",
-            "a mean over the first axis is taken", "a sum over the last axis is taken", "a mean over the last axis is taken",
+            "the sum over everything is taken",
+            "the mean over everything is taken",
+            "a sum over the first axis is taken",
+            "a mean over the first axis is taken",
+            "a sum over the last axis is taken",
+            "a mean over the last axis is taken",
             "the order is turned round",
         ],
         "it is one number",
@@ -23,7 +27,10 @@ SURVIVORS = {  # mutants of the solution that are no mistakes, each with the rea
     )
     | {"the step for `log_q` comes too early": "it may come before log_p"},
     "03b.3": dict.fromkeys(["log_ratio is one too large", "log_ratio is one too small"], "the softmax takes it out")
-    | {"1 is missing above the fraction bar": "1 is what stands there", "the sign of log_ratio.softmax(1) is turned": "it is squared"},
+    | {
+        "1 is missing above the fraction bar": "1 is what stands there",
+        "the sign of log_ratio.softmax(1) is turned": "it is squared",
+    },
 }
 
 
@@ -79,7 +86,9 @@ def _compare(bound):
 def _below_log_p(bound):
     g = torch.Generator().manual_seed(5)
     x, e, f = torch.randn(3, 50_000, generator=g, dtype=torch.float64)
-    return float(torch.as_tensor(bound(0 * x + 1, e, f, 0.8, 1.2, 0.3, 0.4, 0.5, 0.9)).mean()) <= float(_log_normal(torch.tensor(1.0), 0.0, 1.2**2 * 1.64 + 1))
+    return float(torch.as_tensor(bound(0 * x + 1, e, f, 0.8, 1.2, 0.3, 0.4, 0.5, 0.9)).mean()) <= float(
+        _log_normal(torch.tensor(1.0), 0.0, 1.2**2 * 1.64 + 1)
+    )
 
 
 WRONG = {

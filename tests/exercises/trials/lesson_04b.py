@@ -11,15 +11,21 @@ NAMED = 0.94  # the share of wrong answers whose cause is told, as reached, less
 SURVIVORS = {  # mutants of the solution that are no mistakes, each with the reason
     "04b.2": dict.fromkeys(
         [
-            "a square root is taken of v", "v is squared", "in one place, a square root is taken of v",
+            "a square root is taken of v",
+            "v is squared",
+            "in one place, a square root is taken of v",
             "in one place, v is squared",
         ],
         "v is 0 or 1",
     ),
     "04b.3": dict.fromkeys(
         [
-            "the sum over everything is taken", "the mean over everything is taken", "a sum over the first axis is taken",
-            "a mean over the first axis is taken", "a sum over the last axis is taken", "a mean over the last axis is taken",
+            "the sum over everything is taken",
+            "the mean over everything is taken",
+            "a sum over the first axis is taken",
+            "a mean over the first axis is taken",
+            "a sum over the last axis is taken",
+            "a mean over the last axis is taken",
             "the order is turned round",
         ],
         "it is one number",
@@ -47,14 +53,16 @@ def _compare(free_energy, scale=1.0):
 
 def _without_weights(free_energy):
     v, zero = torch.ones(2, 3), torch.zeros(3, 2)
-    return torch.allclose(torch.as_tensor(free_energy(v, zero, torch.zeros(3), torch.zeros(2))), torch.tensor(-2 * math.log(2.0)))
+    return torch.allclose(
+        torch.as_tensor(free_energy(v, zero, torch.zeros(3), torch.zeros(2))), torch.tensor(-2 * math.log(2.0))
+    )
 
 
 WRONG = {
     "04b.1": [
         (lambda x, gradient, eta, xi: x + eta * gradient(x) + math.sqrt(2 * eta) * xi, "uphill|sign"),
         (lambda x, gradient, eta, xi: x - eta * gradient(x) + 2 * eta * xi, "root"),
-        (lambda x, gradient, eta, xi: x - eta * gradient(x) + math.sqrt(eta) * xi, "2η"),
+        (lambda x, gradient, eta, xi: x - eta * gradient(x) + math.sqrt(eta) * xi, "twice"),
         (lambda x, gradient, eta, xi: x - eta * gradient(x), "noise"),
         (lambda x, gradient, eta, xi: x - eta * gradient(x) + xi, "whatever"),
         (lambda x, gradient, eta, xi: x - eta / 2 * gradient(x) + math.sqrt(2 * eta) * xi, "half"),
