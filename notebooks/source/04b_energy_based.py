@@ -31,6 +31,7 @@ from ipywidgets import FloatSlider, IntSlider
 from torch.distributions import Normal
 from torch.nn import functional as F
 
+# %%
 from course_lib import data, show
 from course_lib.agree import agree, agree_mean
 from course_lib.exact import GaussianMixture, Points
@@ -39,6 +40,7 @@ from course_lib.models import RBM, generate
 from course_lib.nets import perceptron
 from course_lib.training import load_trained
 
+# %%
 show.use_style()
 rng = torch.Generator().manual_seed(8)
 torch.set_default_dtype(torch.float64)
@@ -70,7 +72,7 @@ def langevin(x, gradient, size, steps):
     return walk
 
 
-walk = langevin(3 * torch.rand(600, 2, generator=rng) * 2 - 3, lambda x: -mixture.score(x), 0.02, 200)
+walk = langevin(6 * torch.rand(600, 2, generator=rng) - 3, lambda x: -mixture.score(x), 0.02, 200)
 
 
 # %% tags=["hide-input"]
@@ -84,8 +86,8 @@ def rolling(i):
 
 show.film(
     [rolling(i) for i in (0, 2, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200)],
-    "Points scattered over a square drift into the three dark patches of a density, and keep moving "
-    "within them.",
+    "Points scattered over a square drift into the three dark patches of a density, and keep "
+    "moving within them.",
 )
 
 # %% [markdown]
@@ -107,17 +109,23 @@ def E(x, w=1.3):
     return w * (a**2 + b**2 - 1.5) ** 2 + 0.5 * a
 
 
+# %%
 side = torch.linspace(-3, 3, 601)
 plane = torch.cartesian_prod(side, side)
 cell = (side[1] - side[0]) ** 2
 log_Z = (-E(plane)).logsumexp(0) + cell.log()
 
-a, b = torch.tensor([0.9, -0.7]), torch.tensor([-1.2, 0.3])
-log_p = lambda x: -E(x) - log_Z  # noqa: E731
+
+def log_p(x):
+    return -E(x) - log_Z
+
+
+# %%
+a, b, h = torch.tensor([0.9, -0.7]), torch.tensor([-1.2, 0.3]), 1e-5
 agree("p adds up to 1", (log_p(plane).exp() * cell).sum(), 1.0, atol=1e-10)
 agree("a ratio without Z", (log_p(a) - log_p(b)).exp(), (E(b) - E(a)).exp(), atol=1e-12)
-h = 1e-5
-difference = torch.stack([(log_p(a + h * e) - log_p(a - h * e)) / (2 * h) for e in torch.eye(2)])
+steps = h * torch.eye(2)
+difference = torch.stack([log_p(a + e) - log_p(a - e) for e in steps]) / (2 * h)
 agree("the score, by differences of log p", difference, -torch.func.grad(E)(a), atol=1e-8)
 
 # %% [markdown]
@@ -137,7 +145,11 @@ w = torch.tensor(1.3, requires_grad=True)
 value = -E(a, w) - ((-E(plane, w)).logsumexp(0) + cell.log())
 (by_autograd,) = torch.autograd.grad(value, w)
 
-dE_dw = lambda x: ((x**2).sum(-1) - 1.5) ** 2  # noqa: E731
+
+def dE_dw(x):
+    return ((x**2).sum(-1) - 1.5) ** 2
+
+
 under_model = (log_p(plane).exp() * cell * dE_dw(plane)).sum()
 agree("down at the data, up at the model", by_autograd, -dE_dw(a) + under_model, atol=1e-8)
 
@@ -163,14 +175,12 @@ $$ p(\mathbf v) = \frac{e^{-\mathcal F(\mathbf v)}}Z,\qquad
 drawing = show.Drawing(8.6, 3.3, "No arrows, and none within a layer")
 hidden = [drawing.circle(2.2 + 1.4 * i, 2.6, f"$h_{i + 1}$") for i in range(4)]
 visible = [drawing.circle(1.5 + 1.4 * i, 0.6, f"$v_{i + 1}$", observed=True) for i in range(5)]
+look = {"color": show.colour("energy"), "linewidth": 1.1, "zorder": 1}
 for h_unit, v_unit in itertools.product(hidden, visible):
-    drawing.ax.plot(*zip(h_unit.bottom, v_unit.top, strict=True), color=show.colour("energy"), linewidth=1.1, zorder=1)
+    drawing.ax.plot(*zip(h_unit.bottom, v_unit.top, strict=True), **look)
 drawing.text(7.75, 1.6, "$W$", "energy")
-show.figure(
-    drawing.fig,
-    "Four hidden units above five visible ones, which are grey; a line joins each hidden unit with "
-    "each visible one, and no two units of the same row.",
-)
+alt = "Four hidden units above five visible ones; lines join each hidden with each visible one."
+show.figure(drawing.fig, alt)
 
 # %% [markdown]
 r"""
@@ -190,12 +200,14 @@ def all_states(n):
     return torch.tensor(list(itertools.product((0.0, 1.0), repeat=n)))
 
 
+# %%
 V, H = all_states(6), all_states(4)
 energy = -(V @ small.a)[:, None] - H @ small.b - V @ small.W @ H.T  # (64, 16)
 log_Z = (-energy).flatten().logsumexp(0)
 agree("course_lib's log Z = the sum over 1,024 states", small.log_Z(), log_Z, atol=1e-10)
 agree("free energy: h summed out", -small.free_energy(V), (-energy).logsumexp(1), atol=1e-10)
 
+# %%
 joint = (-energy - log_Z).exp()
 h_given_v = joint @ H / joint.sum(1, keepdim=True)
 agree("p(h = 1 | v) is a sigmoid", torch.sigmoid(V @ small.W + small.b), h_given_v, atol=1e-12)
@@ -232,27 +244,31 @@ slow: it stays near the data, and the push upwards lands beside the data only. M
 
 
 # %%
-def gradients(model, v, k, draws=60_000):
-    """The exact gradient of the log-likelihood with respect to W, and that of CD-k."""
-    states = all_states(len(model.a))
-    p = (-model.free_energy(states) - model.log_Z()).exp()
-    outer = lambda v: torch.einsum("nv,nh->nvh", v, torch.sigmoid(v @ model.W + model.b))  # noqa: E731
-    at_data = outer(v).mean(0)
+def outer(model, v):
+    """The derivative of -F(v) with respect to W: v times the chances of h, (n, visible, hidden)."""
+    return torch.einsum("nv,nh->nvh", v, torch.sigmoid(v @ model.W + model.b))
+
+
+def error_of_cd(model, v, k, draws=60_000):
+    """How far the gradient of CD-k is from that of the likelihood, relative to its size."""
+    p = (-model.free_energy(V) - model.log_Z()).exp()
     made = v[torch.randint(len(v), (draws,), generator=rng)]
     for _ in range(k):
-        made = model.gibbs(made, torch.rand(draws, sum(model.W.shape), generator=rng))
-    return at_data - torch.einsum("n,nvh->vh", p, outer(states)), at_data - outer(made).mean(0)
+        made = model.gibbs(made, torch.rand(draws, 10, generator=rng))
+    up, exact_up = outer(model, made).mean(0), torch.einsum("n,nvh->vh", p, outer(model, V))
+    exact = outer(model, v).mean(0) - exact_up
+    return ((exact_up - up).norm() / exact.norm()).item()
 
 
+# %%
 patterns = V[[0, 7, 56, 63]]  # two rows, each all black or all white
-off = {}
+model, off = RBM(shape=(1, 2, 3), hidden=4).double(), {}
 with torch.no_grad():
     for scale in (0.5, 2.0, 4.0):
-        model = RBM(shape=(1, 2, 3), hidden=4).double()
         model.W.copy_(scale * small.W)
-        pairs = [gradients(model, patterns, k) for k in (1, 3, 10, 30)]
-        off[scale] = [((cd - exact).norm() / exact.norm()).item() for exact, cd in pairs]
-        print(f"weights × {scale}: relative error of CD-1, 3, 10, 30:", [f"{e:.2f}" for e in off[scale]])
+        off[scale] = [error_of_cd(model, patterns, k) for k in (1, 3, 10, 30)]
+        shown = [f"{error:.2f}" for error in off[scale]]
+        print(f"weights × {scale}: relative error of CD-1, 3, 10, 30: {shown}")
 assert 2 * off[0.5][0] < off[2.0][0] < off[4.0][0] and off[4.0][-1] < 0.5 * off[4.0][0]
 
 # %% [markdown]
@@ -271,65 +287,64 @@ images = 2 * known.view(-1, 1, 3, 3) - 1
 print("patterns", tuple(known.shape))
 
 
+# %%
 def fit(exactly, seed, steps=800):
     """Log-likelihood of the 14 patterns during a training."""
     torch.manual_seed(seed)
-    model = RBM(shape=(1, 3, 3), hidden=10).double()
+    model, reached = RBM(shape=(1, 3, 3), hidden=10).double(), []
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
-    reached = []
     for _ in range(steps):
-        log_p = -model.free_energy(known) - model.log_Z()
-        loss = -log_p.mean()
+        loss = model.free_energy(known).mean() + model.log_Z()  # -log p
+        reached.append(-loss.item())
         if not exactly:
             draws = model.draw((14 * 8, 1, 3, 3), rng, torch.device("cpu"))
             loss = model(images.repeat(8, 1, 1, 1), **draws)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        reached.append(log_p.mean().item())
-    return model, reached
+    return reached
 
 
 # %%
-histories = {"exact": [fit(True, seed)[1] for seed in range(3)], "CD-1": []}
-for seed in range(3):
-    machine, reached = fit(False, seed)
-    histories["CD-1"].append(reached)
-ends = {name: [history[-1] for history in runs] for name, runs in histories.items()}
-print({name: [f"{end:.2f}" for end in found] for name, found in ends.items()}, f"best {-math.log(14):.2f}")
-assert min(ends["exact"]) > max(ends["CD-1"]) and max(ends["exact"]) < -math.log(14)
+ways = {"exact": True, "CD-1": False}
+histories = {
+    name: torch.tensor([fit(way, seed) for seed in range(3)]) for name, way in ways.items()
+}
+ends = {name: runs[:, -100:].mean(1) for name, runs in histories.items()}
+for name, end in ends.items():
+    print(f"{name:>5}: {[f'{value:.2f}' for value in end]}   best {-math.log(14):.2f}")
+assert ends["exact"].min() > ends["CD-1"].max() + 0.2 and ends["exact"].max() < -math.log(14)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8, 3.5))
 for name, role in (("exact", "signal"), ("CD-1", "samples")):
-    for history in histories[name]:
-        ax.plot(torch.tensor(history).unfold(0, 10, 10).mean(1).repeat_interleave(10), **show.style(role) | {"linewidth": 1.6})
-    ax.text(815, sum(ends[name]) / 3 - 0.3 * (name == "exact"), name, color=show.colour(role), va="center")
+    smooth = histories[name].unfold(1, 10, 10).mean(2)
+    ax.plot(range(5, 800, 10), smooth.T, **show.style(role) | {"linewidth": 1.6})
+    ax.text(
+        815, smooth[:, -1].mean() - 0.3 * ways[name], name, color=show.colour(role), va="center"
+    )
 ax.axhline(-math.log(14), **show.style("exact"))
 ax.text(20, -math.log(14) + 0.08, "14 patterns, equally likely")
 ax.set(xlabel="step", ylabel="log-likelihood, nats", xlim=(0, 930), ylim=(-6.3, -2.2))
 show.title(ax, "Contrastive divergence climbs, but not to the top")
-show.figure(
-    fig,
-    "The log-likelihood of the patterns over 800 steps for three seeds each: by the exact gradient "
-    "it climbs close to the line at -2.64; by CD-1 it stays below.",
-)
+alt = "Three seeds each: the exact gradient climbs to the line at -2.64, CD-1 stays below it."
+show.figure(fig, alt)
 
 # %% [markdown]
 r"""
-`rbm-digits` is such a machine for black and white digits, with 128 hidden units, trained by CD-10. It was the deep generative
-model of 2006, and its chain still draws digits. Its $Z$ is a sum over $2^{64}$ patterns: no likelihood.
+`rbm-digits` is such a machine for black and white digits, with 128 hidden units, trained by CD-10. In 2006 stacks of such
+machines were what "deep" meant, and the chain still draws digits. Its $Z$ is a sum over $2^{64}$ patterns: no likelihood.
 """
 
 # %%
 torch.set_default_dtype(torch.float32)
 machine = load_trained("rbm-digits").model
-chain = generate(machine, 8, steps=1), generate(machine, 8, steps=10), generate(machine, 8, steps=1000)
+steps = {"1 step": 1, "10 steps": 10, "1,000 steps": 1000}
+drawn = {name: generate(machine, 8, steps=k) for name, k in steps.items()}
 
 # %% tags=["hide-input"]
-names = ("1 step", "10 steps", "1,000 steps")
-fig = show.rows(dict(zip(names, chain, strict=True)), size=0.85, title="A Gibbs chain finds digits in noise")
-show.figure(fig, "Three rows of eight pictures: after one step blurred noise, after ten blobs, after a thousand digits.")
+fig = show.rows(drawn, size=0.85, title="A Gibbs chain finds digits in noise")
+show.figure(fig, "Rows of eight pictures: blurred noise after one step, digits after a thousand.")
 
 # %% [markdown]
 r"""
@@ -368,11 +383,12 @@ another, so the *shares* of the valleys remember where the chains began. Move th
 
 # %%
 def shares(steps, size):
-    end = langevin(3 * torch.rand(1500, 2, generator=rng) * 2 - 3, lambda x: -mixture.score(x), size, steps)[-1]
+    x = 6 * torch.rand(1500, 2, generator=rng) - 3
+    end = langevin(x, lambda x: -mixture.score(x), size, steps)[-1]
     nearest = torch.cdist(end, mixture.mean).argmin(1)
-    counted = torch.bincount(nearest, minlength=3) / 1500
     fig, ax = plt.subplots(figsize=(8, 3.3))
     ax.bar(torch.arange(3) - 0.2, mixture.weight, 0.36, color=show.colour("exact"))
+    counted = torch.bincount(nearest, minlength=3) / 1500
     ax.bar(torch.arange(3) + 0.2, counted, 0.36, color=show.colour("samples"))
     ax.set(xticks=range(3), xlabel="valley", ylabel="share of the points", ylim=(0, 0.75))
     ax.set_xticklabels(["left", "right", "top"])
@@ -380,11 +396,12 @@ def shares(steps, size):
     return fig
 
 
+# %% tags=["widget"]
 show.widget(
     shares,
-    "Two bars for each of three valleys: the exact share of the points, and that of Langevin chains.",
+    "Two bars for each of three valleys: the exact share of points, and that of the chains.",
     steps=IntSlider(200, min=0, max=400, step=50, description="steps", continuous_update=False),
-    size=FloatSlider(0.02, min=0.01, max=0.1, step=0.01, description="size", continuous_update=False),
+    size=FloatSlider(0.02, min=0.01, max=0.1, step=0.01, continuous_update=False),
 )
 
 # %% [markdown]
@@ -407,6 +424,7 @@ def energy(x):
     return net(x)[:, 0] + 0.05 * (x**2).sum(1)
 
 
+# %%
 def slope(x):
     x = x.detach().requires_grad_()
     return torch.autograd.grad(energy(x).sum(), x)[0]
@@ -421,7 +439,7 @@ def nats():
 
 # %%
 optimizer = torch.optim.Adam(net.parameters(), lr=5e-3, betas=(0.5, 0.9))
-chains, reached = torch.randn(256, 2, generator=rng), []
+chains, reached, losses = torch.randn(256, 2, generator=rng), [], []
 for step in range(500):
     optimizer.param_groups[0]["lr"] = 5e-3 * 0.5 * (1 + math.cos(math.pi * step / 500))
     anew = torch.rand(256, 1, generator=rng) < 0.05
@@ -433,11 +451,14 @@ for step in range(500):
     loss.backward()
     optimizer.step()
     reached.append(nats())
+    losses.append(loss.item())
 
 # %%
 floor = -mixture.log_prob(unseen).mean().item()
 print(f"unseen points: {reached[-1]:.3f} nats;   the truth {floor:.3f}")
-assert floor < reached[-1] < floor + 0.25
+early, late = (torch.tensor(losses[part]).mean() for part in (slice(0, 100), slice(-100, None)))
+print(f"the loss, down minus up: {early:.2f} in the first 100 steps, {late:.2f} in the last")
+assert floor < reached[-1] < floor + 0.25 < reached[0]
 
 # %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.6), width_ratios=[1.5, 1])
@@ -452,14 +473,14 @@ show.points(right, chains, size=9)
 show.title(fig, "An energy, learned without its Z")
 show.figure(
     fig,
-    "Left, the negative log-likelihood falls in 500 steps, not smoothly, close to the entropy of the "
-    "mixture. Right, the learned density with three patches, and the chains in them.",
+    "Left, the negative log-likelihood falls in 500 steps, not smoothly, close to the entropy of "
+    "the mixture. Right, the learned density with three patches, and the chains in them.",
 )
 
 # %% [markdown]
 r"""
-The curve is not smooth, and with a larger rate it explodes: the loss itself says nothing about progress, since both its terms can
-fall for ever. That, and the chains in every step, is why energy-based models stayed small.
+The curve is not smooth, and the loss is no guide: down minus up, it wanders around 0 whether the model is good or bad. That, and
+the chains in every step, is why energy-based models stayed small.
 
 ## 4 · The way out: match the score
 
@@ -469,8 +490,7 @@ and ask for the direction back:
 
 $$ \mathcal L = \mathbb E\,\Bigl\lVert\mathbf s_\theta(\tilde{\mathbf x}) + \frac{\boldsymbol\epsilon}{\sigma}\Bigr\rVert^2 $$
 
-One sample can't know its own noise; the best answer is the average over all $\boldsymbol\epsilon$ that can have led to $\tilde{\mathbf x}$.
-And that average *is* the score of the noised data. No chain, no $Z$, no second term. Check the claim where both sides are known.
+The best answer is the average over all $\boldsymbol\epsilon$ that can have led to $\tilde{\mathbf x}$. And that average *is* the score of the noised data. No chain, no $Z$, no second term. Check the claim where both sides are known.
 """
 
 # %%
@@ -481,12 +501,12 @@ noised = mixture.noised(1.0, sigma)
 x = mixture.sample(400_000, rng)
 weight = (-((place - x) ** 2).sum(1) / (2 * sigma**2)).softmax(0)  # who can have led to this place
 eps = (place - x) / sigma
-agree_mean("average of −ε/σ = the score of the noised data", 400_000 * weight[:, None] * -eps / sigma, noised.score(place)[0])
+residual = 400_000 * weight[:, None] * (-eps / sigma - noised.score(place))
+agree_mean("average of −ε/σ − the score of the noised data", residual, 0.0)
 
 # %% [markdown]
 r"""
-Now train. The same small network as before, with two outputs; a thousand steps take a second or two, and the loss has a floor that
-can be computed: the variance that is left once $\tilde{\mathbf x}$ is known.
+Now train. The same small network as before, with two outputs; a thousand steps take a second or two.
 """
 
 # %%
@@ -539,15 +559,15 @@ model. The exact score of its noised training images is known, for they are 1,29
 
 # %%
 digits, ddpm = data.load("digits"), load_trained("ddpm-digits").model
-cloud = Points(digits.train.x0.flatten(1).double())
+cloud, x0 = Points(digits.train.x0.flatten(1).double()), digits.held_out.x0[:200]
 for t in (400, 600, 800):
     signal, noise = ddpm.schedule.signal(t).item(), ddpm.schedule.noise(t).item()
-    x_t = ddpm.schedule.q_sample(digits.held_out.x0[:200], t, torch.randn(200, 1, 8, 8, generator=rng))
+    x_t = ddpm.schedule.q_sample(x0, t, torch.randn(x0.shape, generator=rng))
     with torch.no_grad():
-        x0_hat, eps_hat = ddpm.predict(x_t, t)
+        _, eps_hat = ddpm.predict(x_t, t)
     flat = x_t.flatten(1).double()
     exact = (signal * cloud.posterior_mean(flat, signal, noise) - flat) / noise**2
-    cosine = F.cosine_similarity(-eps_hat.flatten(1).double() / noise, exact, dim=1).mean().item()
+    cosine = F.cosine_similarity(-eps_hat.flatten(1) / noise, exact, dim=1).mean().item()
     print(f"t = {t}: cosine between −ε̂/σ and the exact score {cosine:.3f}")
     assert cosine > 0.9
 
