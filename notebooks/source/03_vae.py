@@ -420,11 +420,8 @@ for ax, (name, far) in zip(axes, reach.items(), strict=True):
 circles = torch.tensor([1, 2, 3]) * torch.stack([turn.cos(), turn.sin()])[..., None]
 axes[1].plot(*circles, color=show.colour("data"), linewidth=1)
 show.title(fig, "The prior pulls the islands into one round cloud")
-show.figure(
-    fig,
-    "Two mosaics of decoded digits in pale grey under numerals. Left, the autoencoder's codes "
-    "fill a square in islands with gaps; right, the VAE's lie in one cloud within three circles.",
-)
+alt = "Numerals over pale mosaics of digits: left, islands with gaps; right, one cloud in circles."
+show.figure(fig, alt)
 
 # %% [markdown]
 r"""

@@ -137,7 +137,7 @@ options = {"max_iter": 2000, "tolerance_change": 1e-13, "line_search_fn": "stron
 def fit_linear(k, fixed=None, seed=0):
     """Gradient descent (L-BFGS) on the bound; `fixed`: sigma² where it is not learned."""
     start = 0.1 * torch.randn(2, d, k, generator=torch.Generator().manual_seed(seed)).double()
-    W, V = start[0].requires_grad_(), start[1].T.clone().requires_grad_()
+    W, V = start[0].requires_grad_(), start[1].T.contiguous().requires_grad_()
     log_s2 = torch.zeros(k, dtype=torch.double, requires_grad=True)
     log_sigma2 = torch.tensor(math.log(fixed or 1.0), dtype=torch.double)
     free = [W, V, log_s2] + ([] if fixed else [log_sigma2.requires_grad_()])

@@ -16,7 +16,7 @@ r"""
 - put bits per pixel beside those of other models, and say why grey values must be dequantized first;
 - use a density to find anomalies, and show where that fails.
 
-**Before:** lesson 01; derivatives and determinants. **Time:** 80 minutes, and 80 more for the six exercises.
+**Before:** lesson 01; derivatives and determinants. **Time:** 70 minutes, and 80 more for the six exercises.
 **Follows:** Koirala, "Flow-Models"; Velasco-Forero, "Anomaly detection".
 """
 
