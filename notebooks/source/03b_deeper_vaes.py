@@ -354,23 +354,23 @@ r"""
 ## 3 · Train a chain
 
 `MarkovVAE` is that bound with networks: sixteen numbers $\mathbf z_1$, four numbers $\mathbf z_2$, and the discretized
-Gaussian of lesson 03. A thousand steps, about ten seconds.
+Gaussian of lesson 03. A thousand steps, about ten seconds. (Where the price of the upper level ends at 0.0, it has died, as
+in section 6 of lesson 03. With another seed that happens, and the bound is hardly worse for it.)
 """
 
 # %%
 torch.set_default_dtype(torch.float32)
 torch.manual_seed(0)
+fresh = torch.Generator().manual_seed(0)
 chain = MarkovVAE(shape=(1, 8, 8), levels=17, sizes=(16, 4), width=128)
 optimizer = torch.optim.AdamW(chain.parameters(), lr=2e-3, weight_decay=0.3)
-history = []
 for step in range(1000):
     optimizer.param_groups[0]["lr"] = 2e-3 * 0.5 * (1 + math.cos(math.pi * step / 1000))
-    rows = torch.randint(len(x0), (128,), generator=rng)
-    loss = chain(x0[rows], eps=torch.randn(128, 20, generator=rng))
+    rows = torch.randint(len(x0), (128,), generator=fresh)
+    loss = chain(x0[rows], eps=torch.randn(128, 20, generator=fresh))
     optimizer.zero_grad()
     sum(loss.values()).backward()
     optimizer.step()
-    history.append([part.item() for part in loss.values()])
 
 # %%
 chain.eval().requires_grad_(False)
@@ -379,7 +379,7 @@ print({name: f"{nats.mean():.1f}" for name, nats in parts.items()}, "nats per un
 bound = -sum(parts.values()).mean()
 many = chain.log_prob(unseen.x0, rng, draws=50).mean()
 print(f"bound {bound:.1f};   with 50 draws {many:.1f}")
-assert many > bound and parts["kl 2"].mean() > 1
+assert many > bound > -97
 
 # %% tags=["hide-input"]
 fig = show.grid(
