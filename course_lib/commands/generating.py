@@ -79,7 +79,7 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
     name, options = trained.recipe.name, _model_options(trained, context.args)
     if save:
         probe(trained.folder, remedy="without --save the figures are only shown")
-    if makes_images(trained.model) and load(trained.recipe.data).levels:
+    if makes_images(trained.model):
         trained.model.to(device)
         _check_size(trained, n, seeds, **options)
         measured = {"scores": measure(trained, seeds, n, device, **options)}
@@ -88,8 +88,8 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
             click.echo(f"! {reason}")
     elif not hasattr(trained.model, "features"):
         measured = measure_loss(trained)
-        loss, seen = measured["held_out"].values()
-        click.echo(f"{name}: it makes no images; its loss on {seen} held-out ones is {loss:.3f}")
+        loss, images = measured["held_out"].values()
+        click.echo(f"{name}: it makes no images; its loss on {images} held-out ones is {loss:.3f}")
     else:
         measured = measure_reference(trained, load(trained.recipe.data))
         click.echo(f"{name}: held-out accuracy {measured['accuracy']:.4f}; FD(training, held-out) "

@@ -108,10 +108,11 @@ def _next_part(bar: tqdm, name: str) -> None:
 def _bits(trained: Trained, device: str) -> dict[str, float] | None:
     """Bits per number of held-out images, with the standard error over them.
 
-    None for a model that has no likelihood, or one of other grey levels than the data's, such as black and white.
+    None for points, which have no grey levels; for a model that has no likelihood; and for one of other grey levels than
+    the data's, such as black and white.
     """
     data, model = load(trained.recipe.data), trained.model
-    if not hasattr(model, "bits_per_dim") or getattr(model, "levels", data.levels) != data.levels:
+    if not data.levels or not hasattr(model, "bits_per_dim") or getattr(model, "levels", data.levels) != data.levels:
         return None
     x0 = data.held_out.x0[:HELD_OUT].to(device)
     bits = model.bits_per_dim(x0, data.levels, torch.Generator(device).manual_seed(0)).double()

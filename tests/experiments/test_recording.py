@@ -4,13 +4,25 @@ import json
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 import course_lib
+from course_lib.data import load
 from course_lib.diffusion import NoiseSchedule, Oracle
 from course_lib.exact import GaussianMixture
-from course_lib.experiments import EXPERIMENTS, ablations_digits, bound_digits, recording, samplers_digits
+from course_lib.experiments import (
+    EXPERIMENTS,
+    ablations_digits,
+    bound_digits,
+    collapse_digits,
+    likelihood_mnist,
+    rate_distortion_digits,
+    recording,
+    samplers_digits,
+)
 from course_lib.experiments.common import rounded
 from course_lib.experiments.recording import measurement, record, results
+from course_lib.models import VAE
 from course_lib.paths import RESULTS
 from course_lib.training import recipe_named
 
@@ -110,3 +122,56 @@ class TestWhatTheExperimentsCount:
         states = list(sampler(oracle, torch.zeros(2, 1).double(), self.SCHEDULE.times(10), generator=torch.Generator()))
         assert calls == a_step * 10 - (a_step == 2)
         assert states[-1].t == 0 and states[-1].x_t.isfinite().all()
+
+
+class TestWhatIsMeasuredOfVAEs:
+    @pytest.fixture(name="vae")
+    def _vae(self):
+        torch.manual_seed(0)
+        return VAE((1, 8, 8), 17, k=3, width=8)
+
+    def test_the_rate_is_pytorchs_kl_and_the_distortion_what_the_decoder_pays_on_average(self, vae):
+        found, x0 = rate_distortion_digits.point(vae), load("digits").held_out.x0
+        with torch.no_grad():
+            mu, logvar = vae.encode(x0)
+            q = Normal(mu, (0.5 * logvar).exp())
+            paid = torch.stack([-vae.log_likelihood(x0, q.sample()).mean() for _ in range(16)])
+        assert found["rate"] == pytest.approx(kl_divergence(q, Normal(0.0, 1.0)).sum(1).mean().item(), rel=1e-4)
+        assert abs(found["distortion"] - paid.mean()) < 6 * paid.std() / 4 + 1e-3
+        assert found["active"] == int((mu.var(0) > 0.01).sum())
+
+    def test_a_decoder_that_looks_back_sees_only_the_pixels_before(self):
+        model = collapse_digits.LookingBack()
+        x0, z = load("digits").train.x0[:1], torch.zeros(1, 8)
+        with torch.no_grad():
+            model.before.fill_(0.1)
+            changed = x0.clone()
+            changed[0, 0, 7, 7] = -x0[0, 0, 7, 7] + 0.125
+            means = [model.decoder(z) + x.flatten(1) @ model.before.tril(-1).T for x in (x0, changed)]
+        assert torch.equal(*means), "no pixel comes after the last one"
+        expected = [model.pixel.log_prob(mean, x.flatten(1)) for mean, x in zip(means, (x0, changed), strict=True)]
+        for x, log_p in zip((x0, changed), expected, strict=True):
+            torch.testing.assert_close(model.log_likelihood(x, z), log_p)
+
+    @pytest.mark.parametrize("way", collapse_digits.WAYS)
+    def test_a_short_training_lowers_the_loss_in_each_way(self, way):
+        model = collapse_digits.train(way, seed=0, steps=60)
+        fresh = collapse_digits.train(way, seed=0, steps=1)
+        found, first = (rate_distortion_digits.point(one) for one in (model, fresh))
+        assert found["distortion"] < first["distortion"] - 20
+        assert collapse_digits.each_kl(model).diff().max() <= 0, "the largest first"
+
+    def test_the_bounds_of_a_few_images_are_those_of_importance_weights(self, monkeypatch):
+        monkeypatch.setattr(likelihood_mnist, "DRAWS", (1, 5, 50, 100))
+        torch.manual_seed(1)
+        vae = VAE((1, 2, 2), 2, k=1, width=8, decoder="bernoulli")
+        x0 = torch.tensor([[1.0, -1.0, 1.0, 1.0], [-1.0, -1.0, 1.0, -1.0]]).view(2, 1, 2, 2).repeat(100, 1, 1, 1)
+        with torch.no_grad():
+            mu, logvar = vae.encode(x0)
+            bounds, elbo = likelihood_mnist._bounds(vae, x0, mu, logvar, torch.Generator().manual_seed(0))
+            many = vae.log_prob(x0[:2], torch.Generator().manual_seed(1), 5000)
+        assert bounds.shape == (200, 4) and elbo.shape == (200,)
+        means = bounds.view(100, 2, 4).mean(0)
+        assert (means.diff(dim=1) > -5e-3).all()
+        torch.testing.assert_close(means[:, -1], many.double(), atol=0.02, rtol=0)
+        assert (elbo.view(100, 2).mean(0) - means[:, 0]).abs().max() < 0.1

@@ -84,6 +84,18 @@ def test_bits_are_those_of_held_out_images_with_the_standard_error_over_them(hea
     assert found["standard_error"] == pytest.approx((n * (n + 1) / 12 / n) ** 0.5)
 
 
+@pytest.mark.usefixtures("heard")
+def test_a_model_of_other_grey_levels_than_the_datas_has_no_bits_to_compare():
+    model = trained(labels=False)
+    model.model.levels = 2
+    assert measure(model, seeds=1, n=505)["bits_per_dim"] is None
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_density_of_points_has_no_bits_for_points_have_no_grey_levels():
+    assert measure(load_trained("flow-gaussians"), seeds=1, n=500)["bits_per_dim"] is None
+
+
 def test_of_a_model_that_makes_no_images_the_loss_on_held_out_ones_is_measured():
     autoencoder = load_trained("autoencoder-digits")
     x0 = load("digits").held_out.x0

@@ -40,6 +40,8 @@ DRAWINGS = {
     "chain of images": lambda: show.diffusion_chain(IMAGES, MESSAGE),
     "gan": lambda: show.gan_players(title=MESSAGE),
     "gan with images": lambda: show.gan_players(IMAGES[0], IMAGES[1], MESSAGE),
+    "vae": lambda: show.variational_autoencoder(title=MESSAGE),
+    "vae with images": lambda: show.variational_autoencoder(IMAGES[0], IMAGES[1], MESSAGE),
     "text to image": lambda: show.text_to_image("“a red circle left of\na blue square”", title=MESSAGE),
     "text to image with images": lambda: show.text_to_image("“three”", IMAGES[0], IMAGES[1], MESSAGE),
 } | {name: lambda name=name: show.u_net(stages(net(name)), MESSAGE) for name in NETS}
@@ -188,6 +190,13 @@ def test_real_images_lie_above_forged_ones_and_noise_before_the_image_that_comes
     assert (real == show.as_picture(IMAGES[0])).all() and (fake == show.as_picture(IMAGES[1])).all() and high > low
     (noise, left, _), (image, right, _) = pictures(show.text_to_image("“three”", IMAGES[0], IMAGES[1]))
     assert (image == show.as_picture(IMAGES[0])).all() and (noise == show.as_picture(IMAGES[1])).all() and left < right
+
+
+def test_what_a_vae_is_given_lies_left_of_what_it_decodes():
+    (given, left, _), (decoded, right, _) = pictures(show.variational_autoencoder(IMAGES[0], IMAGES[1]))
+    assert (
+        (given == show.as_picture(IMAGES[0])).all() and (decoded == show.as_picture(IMAGES[1])).all() and left < right
+    )
 
 
 @pytest.mark.parametrize(("sign", "upright"), [("+", True), ("×", False)])

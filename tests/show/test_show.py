@@ -56,6 +56,22 @@ def test_a_strip_has_a_column_for_each_time_and_checks_that_they_fit():
         show.strip([torch.zeros(3, 1, 4, 4)], [0, 1])
 
 
+def test_rows_hold_each_image_beside_the_name_of_its_row():
+    images = {"first": torch.full((3, 1, 2, 2), -1.0), "second": torch.full((2, 1, 2, 2), 0.0)}
+    fig = show.rows(images, title="Two rows")
+    shown = [ax.images[0].get_array() for ax in fig.axes]
+    assert [ax.get_ylabel() for ax in fig.axes] == ["first", "second"]
+    assert (shown[0] == show.as_picture(show.tiles(images["first"], 3))).all()
+    assert (shown[1] == show.as_picture(show.tiles(images["second"], 3))).all()
+    assert show.check_figure(fig) == []
+
+
+@pytest.mark.parametrize("images", [{}, torch.zeros(2, 1, 2, 2), {"a": torch.zeros(2, 2)}, None])
+def test_rows_of_what_is_no_images_by_name_are_refused(images):
+    with pytest.raises(ValueError, match="images must be rows by their names|the row 'a' must be"):
+        show.rows(images)
+
+
 @pytest.mark.parametrize("fig", [lambda x: show.grid(x, 3), lambda x: show.strip([x], range(5))], ids=["grid", "strip"])
 def test_white_images_have_an_edge(fig):
     fig = fig(torch.ones(5, 1, 8, 8))
