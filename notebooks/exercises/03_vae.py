@@ -31,6 +31,7 @@ Exercise(
             "A.sum(1) -> A.mean(1)",
         "summed over the batch too": "A.sum(1) -> A.sum()",
         "summed over the batch, not over the pixels": "A.sum(1) -> A.sum(0)",
+        "black is 0 here, not −1": "return F.logsigmoid(x * logit).sum(1)",
         "black and white are exchanged": "return ((1 - x) * logit - F.softplus(logit)).sum(1)",
         "the logit taken for the chance itself; a sigmoid makes a chance of it":
             "return (x * logit.clamp(1e-6, 1 - 1e-6).log() + (1 - x) * (1 - logit.clamp(1e-6, 1 - 1e-6)).log()).sum(1)",
@@ -119,6 +120,19 @@ Exercise(
         "the KL has no part in it: that is an autoencoder with noise on its code": "A + kl -> A",
         "the KL is subtracted: so it would grow without bound": "A + kl -> A - kl",
         "the sign is turned: that is the bound, and the loss is minus it": "A.mean() -> -A.mean()",
+        "logvar is detached in z, so the reconstruction does not reach it":
+            "z = mu + (0.5 * logvar.detach()).exp() * eps\n"
+            "return ((x - decode(z)).square().sum(1) / (2 * sigma**2)"
+            " + 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)).mean()",
+        "the KL takes logvar for log σ":
+            "z = mu + (0.5 * logvar).exp() * eps\n"
+            "return ((x - decode(z)).square().sum(1) / (2 * sigma**2)"
+            " + 0.5 * (mu.square() + (2 * logvar).exp() - 1 - 2 * logvar).sum(1)).mean()",
+        "the KL is summed over the batch":
+            "(squared / (2 * sigma**2) + kl).mean() -> (squared / (2 * sigma**2)).mean() + kl.sum()",
+        "the squared error is summed over the batch":
+            "(squared / (2 * sigma**2) + kl).mean() -> "
+            "(squared / (2 * sigma**2)).sum() + kl.mean()",
         "the KL is averaged over the latent numbers": "A.sum(1) -> A.mean(1)",
         "the sum over the batch": "(squared / (2 * sigma**2) + kl).mean() -> (squared / (2 * sigma**2) + kl).sum()",
         "one number for each image; a loss is one number":
@@ -190,6 +204,7 @@ Exercise(
     ],
     gives=[Value("what is paid", "Σ max(λ, the KL of each number, averaged over the batch)", gradient="kl")],
     slips={
+        "λ is added to each number's KL; it is the least that each counts": "return (kl.mean(0) + lam).sum()",
         "each image's KL is compared with λ; the average over the batch is": "return kl.clamp(min=lam).mean(0).sum()",
         "no number is spared: each one's KL is compared with λ, not their total": "return kl.mean(0).sum().clamp(min=lam)",
         "min in the place of max: nothing above λ would be paid": "return kl.mean(0).clamp(max=lam).sum()",
@@ -217,6 +232,10 @@ Exercise(
     class_probabilities,
     cases=[
         {"log_p": 2 * normal(29, 5, 7) - 90, "prior": normal(30, 7).softmax(0)},
+        {
+            "log_p": normal(34, 4, 3) + torch.tensor([[-90.0], [-2000.0], [-120.0], [-1500.0]]).double(),
+            "prior": torch.tensor([0.2, 0.5, 0.3]).double(),
+        },
         {"log_p": 3 * normal(31, 11, 3) - 2000, "prior": torch.tensor([0.7, 0.2, 0.1]).double()},
     ],
     gives=[Value("the probabilities", "the softmax over the classes of log p(x | y) + log p(y)")],
@@ -226,6 +245,10 @@ Exercise(
         "p(y) is multiplied with a logarithm": "log_p + prior.log() -> log_p * prior",
         "exp of −2,000 is 0 for a computer, and 0/0 is NaN: stay in logarithms":
             "joint = log_p.exp() * prior\nreturn joint / joint.sum(1, keepdim=True)",
+        "the largest of the whole batch was taken out; each image needs its own":
+            "joint = (log_p - log_p.max()).exp() * prior\nreturn joint / joint.sum(1, keepdim=True)",
+        "the largest was taken out, but these don't add up to 1":
+            "return (log_p + prior.log() - (log_p + prior.log()).amax(1, keepdim=True)).exp()",
         "the softmax runs over the images": "A.softmax(1) -> A.softmax(0)",
         "the logarithm of the probabilities": "A.softmax(1) -> A.log_softmax(1)",
         "p(y) is divided by": "log_p + prior.log() -> log_p - prior.log()",
@@ -257,14 +280,16 @@ def is_vae_loss(loss):
             return False
     if not all(torch.allclose(z, mu + (0.5 * logvar).exp() * eps) for z in seen) or len(seen) != 2:
         return False
-    mu = mu.clone().requires_grad_()
+    mu, logvar = mu.clone().requires_grad_(), logvar.clone().requires_grad_()
     value = loss(mu, logvar, lambda z: z @ torch.ones(3, 7, dtype=torch.float64), x, eps, 1.0)
     if not (torch.is_tensor(value) and value.requires_grad):
         return False
-    (gradient,) = torch.autograd.grad(value, mu)
-    z = mu.detach() + (0.5 * logvar).exp() * eps
+    found = torch.autograd.grad(value, (mu, logvar), allow_unused=True)
+    std = (0.5 * logvar).exp().detach()
+    z = mu.detach() + std * eps
     through = -(x - z.sum(1, keepdim=True)).sum(1, keepdim=True).expand(5, 3)
-    return torch.allclose(gradient, (through + mu.detach()) / 5)
+    expected = through + mu.detach(), through * eps * 0.5 * std + 0.5 * (std**2 - 1)
+    return all(f is not None and torch.allclose(f, e / 5) for f, e in zip(found, expected, strict=True))
 
 
 def _by_torch(mu, logvar, decode, x, eps, sigma):
@@ -277,7 +302,21 @@ Judge(
     "03.7",
     is_vae_loss,
     right=[vae_loss, _by_torch],
-    wrong={says: f for says, f in exercise_named("03.3").wrong().items() if "for each image" not in says},
+    wrong={says: f for says, f in exercise_named("03.3").wrong().items() if "for each image" not in says}
+    | {
+        "the KL holds μ² alone": lambda mu, logvar, decode, x, eps, sigma: (
+            vae_loss(mu, logvar, decode, x, eps, sigma) - 0.5 * (logvar.exp() - 1 - logvar).sum(1).mean()
+        ),
+        "the KL takes logvar for log σ": lambda mu, logvar, decode, x, eps, sigma: (
+            vae_loss(mu, logvar, decode, x, eps, sigma) + 0.5 * ((2 * logvar).exp() - logvar.exp() - logvar).sum(1).mean()
+        ),
+        "the sign of logvar in the KL": lambda mu, logvar, decode, x, eps, sigma: (
+            vae_loss(mu, logvar, decode, x, eps, sigma) + logvar.sum(1).mean()
+        ),
+        "logvar is detached": lambda mu, logvar, decode, x, eps, sigma: vae_loss(
+            mu, logvar.detach(), decode, x, eps, sigma
+        ),
+    },
     slips={
         "your check refuses a function that is right": "return False",
         "your check accepts a wrong function": "return True",

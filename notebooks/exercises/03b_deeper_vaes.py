@@ -76,6 +76,10 @@ Exercise(
         "without the encoder's part: log q is missing": "log_p - log_q -> log_p",
         "z_2 is inferred from z_1, not from x":
             "z_2 = A -> z_2 = d * x + v**0.5 * eps_2",
+        "each density has a factor 1/√(2π) too: ½ log 2π is missing once":
+            "A + Normal(0.0, 1.0).log_prob(z_2) -> A - 0.5 * z_2**2",
+        "p(z_1 | z_2) with the two exchanged: z_1 comes from z_2":
+            "Normal(a * z_2, 1.0).log_prob(z_1) -> Normal(a * z_1, 1.0).log_prob(z_2)",
         "the prior of z_2 is missing": "A + Normal(0.0, 1.0).log_prob(z_2) -> A",
         "x is missing: the reconstruction": "Normal(b * z_1, 1.0).log_prob(x) + A -> A",
         "z_1 has the prior N(0, 1) here; in the chain it comes from z_2":
@@ -109,10 +113,10 @@ Exercise(
     slips={
         "exp of −2,000 is 0 for a computer, and 0/0 is NaN: take the largest out first":
             "w = log_ratio.exp()\nreturn w.sum(1) ** 2 / w.square().sum(1)",
+        "the softmax runs over the batch": "A.softmax(1) -> A.softmax(0)",
         "upside down": "1 / weight.square().sum(1) -> weight.square().sum(1)",
         "the sum of the squares, not the square of the sum: their quotient is 1":
             "return torch.ones_like(log_ratio[:, 0])",
-        "the weights are summed over the batch": "A.softmax(1) -> A.softmax(0)",
         "the sum of the squares runs over the batch": "A.square().sum(1) -> A.square().sum(0)",
         "divided by the largest weight only: without the squares": "1 / weight.square().sum(1) -> 1 / weight.amax(1)",
         "divided by k: the share of draws that count, not their number":
@@ -148,11 +152,34 @@ def is_a_chain_bound(bound):
     return torch.allclose(torch.as_tensor(bound(x, eps_1, eps_2, a, b, c, d, u, v)), log_p - log_q)
 
 
+def _from_x(x, eps_1, eps_2, a, b, c, d, u, v):
+    z_1, z_2 = c * x + u**0.5 * eps_1, d * x + v**0.5 * eps_2
+    log_p = Normal(b * z_1, 1.0).log_prob(x) + Normal(a * z_2, 1.0).log_prob(z_1) + Normal(0.0, 1.0).log_prob(z_2)
+    return log_p - Normal(c * x, u**0.5).log_prob(z_1) - Normal(d * x, v**0.5).log_prob(z_2)
+
+
 Judge(
     "03b.4",
     is_a_chain_bound,
     right=[chain_bound],
-    wrong=exercise_named("03b.2").wrong(),
+    wrong=exercise_named("03b.2").wrong()
+    | {
+        "a and b are exchanged": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(
+            x, eps_1, eps_2, b, a, c, d, u, v
+        ),
+        "c is forgotten": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(
+            x, eps_1, eps_2, a, b, c**0, d, u, v
+        ),
+        "u is taken for a deviation, in z_1 and its density": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(
+            x, eps_1, eps_2, a, b, c, d, u**2, v
+        ),
+        "v is taken for a deviation, in z_2 and its density": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(
+            x, eps_1, eps_2, a, b, c, d, u, v**2
+        ),
+        "z_2 comes from x, also in its density": lambda x, eps_1, eps_2, a, b, c, d, u, v: _from_x(
+            x, eps_1, eps_2, a, b, c, d, u, v
+        ),
+    },
     slips={
         "your check refuses a function that is right": "return False",
         "your check accepts a wrong function": "return True",

@@ -31,6 +31,8 @@ Exercise(
         "f was applied once more; z = f⁻¹(x)":
             "z = torch.nn.functional.softplus(x)\n"
             "return -0.5 * (z.square() + math.log(2 * math.pi)) - torch.nn.functional.logsigmoid(z)",
+        "the slope of f is the sigmoid of z, not of −z":
+            "torch.nn.functional.logsigmoid(z) -> torch.nn.functional.logsigmoid(-z)",
         "the inverse of eᶻ is log x; here 1 has to be taken off first":
             "z = x.log()\nreturn -0.5 * (z.square() + math.log(2 * math.pi)) - torch.nn.functional.logsigmoid(z)",
         "f′(z) is the sigmoid of z, not eᶻ": "torch.nn.functional.logsigmoid(z) -> z",
@@ -76,7 +78,12 @@ Exercise(
         "s and t are exchanged: the first half is s": "s, t = A -> t, s = net(x * mask).chunk(2, dim=1)",
         "s is a logarithm: the factor is its exponential": "(s * free).exp() -> 1 - free + s * free",
         "the sign of s in the factor: that is the way back": "(s * free).exp() -> (-s * free).exp()",
+        "that is the way back, from z to x":
+            "s, t = net(x * mask).chunk(2, dim=1)\nfree = 1 - mask\n"
+            "return (x - t * free) * (-s * free).exp(), -(s * free).sum(1)",
         "t is forgotten": "A + t * free -> A",
+        "the s of what passes were summed up": "(s * free).sum(1) -> (s * mask).sum(1)",
+        "summed over the batch": "(s * free).sum(1) -> (s * free).sum(0)",
         "the sum of all s; those of what passes change nothing": "(s * free).sum(1) -> s.sum(1)",
         "the sum of the factors; log|det| is the sum of their logarithms": "(s * free).sum(1) -> (s.exp() * free).sum(1)",
         "the sign of log|det|": "(s * free).sum(1) -> -(s * free).sum(1)",
@@ -192,7 +199,7 @@ Exercise(
     bits_per_pixel,
     cases=[
         {"log_p": 10 * normal(40, 5) + 20, "d": 64, "levels": 17}, {"log_p": 30 * normal(41, 3) - 10, "d": 7, "levels": 256},
-        {"log_p": 5 * normal(42, 7), "d": 11, "levels": 3},
+        {"log_p": 5 * normal(42, 7), "d": 11, "levels": 4},
     ],
     gives=[Value("the bits", "−(log p + d log(2/(levels − 1))) / (d log 2)")],
     slips={
@@ -243,6 +250,15 @@ Judge(
     wrong=exercise_named("04.2").wrong()
     | {
         "log|det| is always 0": lambda x, mask, net: (couple(x, mask, net)[0], torch.zeros(len(x), dtype=x.dtype)),
+        "the mask is ignored: the first half always passes": lambda x, mask, net: couple(
+            x, (torch.arange(len(mask)) < (len(mask) + 1) // 2).to(mask), net
+        ),
+        "the log|det| of the first image stands for all": lambda x, mask, net: (
+            couple(x, mask, net)[0], couple(x, mask, net)[1][:1].expand(len(x))
+        ),
+        "the mean of log|det| over the batch stands for all": lambda x, mask, net: (
+            couple(x, mask, net)[0], couple(x, mask, net)[1].mean().expand(len(x))
+        ),
         "nothing is changed at all": lambda x, mask, net: couple(x, torch.ones_like(mask), net),
     },
     slips={

@@ -67,6 +67,8 @@ Exercise(
         "the hidden units are not summed out: that is E(v, h) with all h = 1": "F.softplus(v @ W + b) -> v @ W + b",
         "the chance of each hidden unit, not log(1 + exp)": "F.softplus(v @ W + b) -> torch.sigmoid(v @ W + b)",
         "the largest h instead of the sum over h": "F.softplus(v @ W + b) -> F.relu(v @ W + b)",
+        "the energy at the average h; it is the free energy only up to the entropy of h":
+            "h = torch.sigmoid(v @ W + b)\nreturn -(v @ a) - (h * (v @ W + b)).sum(1)",
         "the sign of v·a": "-(v @ a) - A -> v @ a - A",
         "the mean over the hidden units": "A.sum(1) -> A.mean(1)",
         "one number for the batch": "A.sum(1) -> A.sum()",
@@ -102,6 +104,8 @@ Exercise(
         "the score was asked at x itself": "x + sigma * eps -> x",
         "the mean over the coordinates too": "A.sum(1).mean() -> A.mean()",
         "the sum over the points": "A.sum(1).mean() -> A.sum()",
+        "the norm, not its square": "return (score(x + sigma * eps) + eps / sigma).norm(dim=1).mean()",
+        "summed over the points, not over the coordinates": "A.sum(1).mean() -> A.sum(0).mean()",
         "one number for each point": "A.sum(1).mean() -> A.sum(1)",
         "without the target: then the best score is 0": "score(A) + eps / sigma -> score(A)",
         "half of it": "return 0.5 * (score(x + sigma * eps) + eps / sigma).square().sum(1).mean()",
