@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from course_lib import checks
 from course_lib.data import check_images, from_indices, to_indices
+from course_lib.models.protocol import check_asked_levels
 
 
 class MaskedConv(nn.Conv2d):
@@ -95,6 +96,7 @@ class Autoregressive(nn.Module):
 
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """-log2 P(x_0) per pixel, exact, (batch,)."""
+        check_asked_levels(levels, self.levels)
         return -self.log_prob(x0) / (math.prod(self.shape) * math.log(2))
 
 

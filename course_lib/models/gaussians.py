@@ -11,6 +11,8 @@ from torch import Generator, Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from course_lib import checks
+from course_lib.diffusion.variational import check_levels
+from course_lib.models.protocol import check_asked_levels
 
 
 def dequantized(x0: Tensor, levels: int | None, generator: Generator) -> Tensor:
@@ -36,7 +38,8 @@ class Density(nn.Module):
 
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """A bound on -log2 P(x_0) per pixel, (batch,): the density at one place in the bin, times the bin's volume."""
-        log_p = self.log_prob(dequantized(x0, levels, generator))
+        check_asked_levels(levels, self.levels)
+        log_p = self.log_prob(dequantized(check_levels(x0, levels), levels, generator))
         return -(log_p / self.dim + math.log(2 / (levels - 1))) / math.log(2)
 
     def _rows(self, x0: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from torch import Generator, Tensor, nn
 
 from course_lib import checks
 from course_lib.data import check_images
+from course_lib.diffusion.variational import check_levels
 from course_lib.models.decoders import DECODERS
+from course_lib.models.protocol import check_asked_levels
 from course_lib.nets import perceptron
 
 
@@ -61,6 +63,7 @@ class MarkovVAE(nn.Module):
     def log_prob(self, x0: Tensor, generator: Generator, draws: int) -> Tensor:
         """The importance-weighted bound on log P(x_0), (batch,), by so many draws of all latents."""
         checks.whole("draws", draws, 1)
+        check_levels(x0, self.levels)
         drawn = (self.parts(x0, self.draw(x0.shape, generator, x0.device)["eps"]) for _ in range(draws))
         total = torch.full((len(x0),), -math.inf, device=x0.device)
         for parts in drawn:
@@ -69,6 +72,7 @@ class MarkovVAE(nn.Module):
 
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """A bound on -log2 P(x_0) per pixel, (batch,), by 64 draws."""
+        check_asked_levels(levels, self.levels)
         return -self.log_prob(x0, generator, 64) / (x0[0].numel() * math.log(2))
 
     def sample(self, n: int, generator: Generator, cond: Tensor | None = None) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 
 from course_lib import checks
 from course_lib.data import check_images, from_indices, to_indices
+from course_lib.models.protocol import check_asked_levels
 
 
 class NaiveBayes(nn.Module):
@@ -57,6 +58,7 @@ class NaiveBayes(nn.Module):
 
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """-log2 P(x_0) per pixel, exact, (batch,)."""
+        check_asked_levels(levels, self.levels)
         return -self.log_joint(x0).logsumexp(1) / (math.prod(self.shape) * math.log(2))
 
     def _level(self, x0: Tensor) -> Tensor:

@@ -81,6 +81,12 @@ def check_protocol(model: nn.Module, recipe: Any) -> None:
         )
 
 
+def check_asked_levels(levels: int, own: int | None) -> None:
+    """Raises ValueError where the bits of a model of `own` grey levels are asked for on another number of them."""
+    if own is not None and levels != own:
+        raise ValueError(f"this model knows {own} grey levels, so levels must be {own}; got {checks.shown(levels)}")
+
+
 def makes_images(model: nn.Module) -> bool:
     """Whether a model samples; one that looks at images, as the classifier does, only has a loss."""
     return hasattr(model, "sample")

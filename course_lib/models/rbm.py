@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import checks
+from course_lib.data import check_images
 
 
 class RBM(nn.Module):
@@ -51,7 +52,7 @@ class RBM(nn.Module):
 
     def visible(self, x0: Tensor) -> Tensor:
         """Images in [-1, 1] as zeros and ones, (batch, pixels)."""
-        return (x0.flatten(1) > 0).to(self.W.dtype)
+        return (check_images(x0, shape=self.shape).flatten(1) > 0).to(self.W.dtype)
 
     def log_Z(self) -> Tensor:
         """log of the sum over all v and h, by adding up all hidden states. Raises ValueError for more than 16 of them."""

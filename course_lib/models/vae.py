@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 from course_lib import checks
 from course_lib.data import check_images
+from course_lib.diffusion.variational import check_levels
 from course_lib.models.decoders import DECODERS, binarized
+from course_lib.models.protocol import check_asked_levels
 from course_lib.nets import perceptron
 
 
@@ -77,9 +79,10 @@ class VAE(nn.Module):
     def log_prob(self, x0: Tensor, generator: Generator, draws: int, cond: Tensor | None = None) -> Tensor:
         """The importance-weighted bound on log P(x_0), (batch,): the log of the mean ratio of so many draws (lesson 02).
 
-        On average over the draws, the bound of a single one is the ELBO.
+        On average over the draws, the bound of a single one is the ELBO. Raises ValueError for images that are not on the
+        model's grey levels.
         """
-        mu, logvar = self.encode(x0, cond)
+        mu, logvar = self.encode(check_levels(x0, self.levels), cond)
         total = torch.full((len(x0),), -math.inf, device=x0.device)
         for _ in range(checks.whole("draws", draws, 1)):
             eps = torch.randn(mu.shape, generator=generator, device=x0.device)
@@ -93,6 +96,7 @@ class VAE(nn.Module):
 
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """A bound on -log2 P(x_0) per pixel, (batch,), by 64 draws; each class equally likely where the model is told it."""
+        check_asked_levels(levels, self.levels)
         if self._binary:
             x0 = binarized(x0, torch.rand(x0.shape, generator=generator, device=x0.device))
         told = [torch.full((len(x0),), y, device=x0.device) for y in range(self.classes)] or [None]
@@ -119,4 +123,6 @@ class VAE(nn.Module):
         if not torch.is_tensor(cond) or cond.shape != (len(flat),) or cond.dtype != torch.int64:
             raise ValueError(f"this model is told each image's class: cond must be {len(flat)} whole numbers; "
                              f"got {checks.shown(cond)}")  # fmt: skip
+        if not ((cond >= 0) & (cond < self.classes)).all():
+            raise ValueError(f"cond must lie in 0 … {self.classes - 1}; got {int(cond.min())} … {int(cond.max())}")
         return torch.cat([flat, F.one_hot(cond, self.classes).to(flat.dtype)], dim=1)

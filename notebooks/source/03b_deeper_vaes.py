@@ -336,8 +336,9 @@ one then knows better where $z_1$ was drawn than from $x$.
 wide = 1.5 * torch.randn(100_000, generator=rng)  # z_1 from q(z_1 | x) = N(0, 1.5²)
 above = wide / 0.9 + 0.05 * torch.randn(100_000, generator=rng)
 middle = Normal(0.0, 1.5).log_prob(wide) - Normal(0.9 * above, 0.5).log_prob(wide)
-print(f"a middle price: {middle.mean():.2f} nats")
-assert middle.mean() < -1
+closed = math.log(0.5 / 1.5) - 0.5 + 0.5 * (0.9 * 0.05) ** 2 / 0.5**2
+agree_mean("a middle price is negative", middle, closed)
+assert closed < -1
 
 # %% [markdown]
 r"""
@@ -414,9 +415,14 @@ top = torch.randn(200, 4, generator=rng).repeat_interleave(8, dim=0)
 mu, logvar = shipped.down[0](top).chunk(2, dim=1)
 z_1 = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=rng)
 family = shipped.pixel.mean(shipped.decoder(z_1)).view(200, 8, 64)
-between = family.mean(1).var(0).sum()
-within = family.var(1).mean(0).sum()
-print(f"variance between rows {between:.1f}, within a row {within:.1f}")
+between, within = (
+    family.mean(1).var(0, correction=0).sum(),
+    family.var(1, correction=0).mean(0).sum(),
+)
+total = family.flatten(0, 1).var(0, correction=0).sum()
+agree("variance between rows + within = all", between + within, total, atol=1e-3)
+print(f"between rows {between:.1f} (by chance {total / 8:.1f}), within a row {within:.1f}")
+assert between > 1.5 * total / 8
 
 # %%
 eye = load_trained("features-digits").model
@@ -543,7 +549,7 @@ truth = mixture.log_prob(start)
 print(f"bound {conditioned.mean():.3f} ≤ log p(x) = {truth.mean():.3f}")
 spread = [(form - truth[:, None]).std().item() for form in (markov, conditioned)]
 print(f"spread around log p(x) of a draw: {spread[0]:.2f} and {spread[1]:.2f}")
-assert conditioned.mean() < truth.mean() - 0.1 and spread[0] < 0.8 * spread[1]
+assert 0.1 < truth.mean() - conditioned.mean() < 0.35 and spread[0] < 0.8 * spread[1]
 
 # %% [markdown]
 r"""
@@ -614,6 +620,10 @@ with torch.no_grad():
 bounds = {k: (ratios[:, :k].logsumexp(1) - math.log(k)).mean().item() for k in (1, 10, 100, 1000)}
 print({k: f"{-bound:.1f}" for k, bound in bounds.items()}, "nats")
 assert bounds[1000] > bounds[100] > ratios.mean()
+
+# %%
+again = paper.log_prob(own, rng, draws=1000).mean()
+agree("course_lib's bound of the same images", bounds[1000], again, atol=0.5)
 each = -(ratios.logsumexp(1) - math.log(1000))
 error = (each.std() / math.sqrt(64)).item()
 print(f"{each.mean():.1f} ± {error:.1f} nats for own images, {means[-1]:.1f} for real ones")

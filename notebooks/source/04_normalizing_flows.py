@@ -71,6 +71,9 @@ def stages(flow, points):
     return found
 
 
+agree("the last stage is the data", stages(shipped, z)[-1], shipped.decode(z), atol=1e-5)
+
+
 def bent(ax, dots, lines):
     for curve in lines:
         ax.plot(*curve.T, color=show.colour("noise"), linewidth=0.8)
@@ -177,6 +180,7 @@ digits = data.load("digits")
 pixel = digits.train.x0[:, 0, 3, 2].double()
 place = (pixel + 1) * 8 + torch.rand(len(pixel), generator=rng)  # 0 … 17; its whole part is the bin
 level = place.long()
+assert torch.equal(level, data.to_indices(digits.train.x0, 17)[:, 0, 3, 2])
 share = torch.bincount(level, minlength=17).double() / len(level)
 below = share.cumsum(0) - share
 
@@ -370,6 +374,8 @@ side = torch.linspace(-3, 3, 151)
 plane = torch.cartesian_prod(side, side)
 total = torch.cat([log_truth(part).exp() for part in plane.split(3000)]).sum() * 0.04**2
 agree("the true density adds up to 1", total, 1.0, atol=1e-5)
+spread = (arcs**2).mean(0) + 0.1**2
+agree_mean("its squares are those of the points", x0.double() ** 2, spread)
 floor = -log_truth(unseen).mean().item()
 print(f"the floor: {floor:.3f} nats per point")
 
@@ -441,6 +447,7 @@ forwards = [unseen[:800]]
 for layer in flow.layers:
     forwards.append(layer(forwards[-1])[0])
 backwards = stages(flow, torch.randn(800, 2, generator=rng))
+agree("data to noise: the end is z", forwards[-1], flow.encode(unseen[:800])[0], atol=1e-5)
 
 
 # %%
@@ -641,6 +648,8 @@ chosen = {"turned by 90°": "signal", "mirrored": "learned", "half as bright": "
 steps = torch.cat([usual, *scores.values()]).sort(descending=True).values
 alarms = (usual[:, None] > steps).double().mean(0)
 hits = {name: (scores[name][:, None] > steps).double().mean(0) for name in chosen}
+for name, caught in hits.items():
+    agree(f"{name}: AUC = area", torch.trapezoid(caught, alarms), auc[name], atol=5e-3)
 
 # %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.9), width_ratios=[1, 1.15])
@@ -751,7 +760,8 @@ true_points = data.load("eight_gaussians").held_out.x0
 really = (torch.cdist(true_points, centres).amin(1) > 4 * 0.12).double().mean()
 print(f"beyond four deviations of every centre: the flow's points {away.mean():.1%}, "
       f"true ones {really:.2%}, exact {expected:.2%}")  # fmt: skip
-assert away.mean() > 20 * expected
+agree_mean("beyond 4 deviations", (torch.randn(10**6, 2).norm(dim=1) > 4).double(), expected)
+assert away.mean() > 20 * expected and really < 0.003
 
 # %% tags=["hide-input"]
 fig, axes = show.plane_axes(2, extent=2.2, size=3.6)
@@ -773,7 +783,10 @@ and true points have none.
 
 > **On the slide.** Koirala writes of diffusion that, "unlike VAE or Flow-Models", its latent space has the
 > dimension of the data. Of VAEs that is true. A flow's latent space has it too, and must.
+"""
 
+# %% [markdown]
+r"""
 Models without that constraint do better, and pay elsewhere: a VAE gives up the exact likelihood, a GAN any
 likelihood, diffusion the single call. But the idea returns. In lesson 09 an ordinary differential equation takes
 noise to data. It is invertible, its $\log\det$ is an integral, and no layer needs a special form: a *continuous*
