@@ -170,8 +170,8 @@ RECIPES = {
         # Lesson 03: variational autoencoders; two with a map, one that is told the digit.
         _vae("vae-digits-map", k=2, width=256, weight_decay=0.1),
         Recipe(
-            name="vae-mnist-map", data="mnist", model="vae", steps=60_000, batch=128, rate=1e-3, warmup=1000, ema=0.999,
-            options={"shape": [1, 28, 28], "levels": 2, "decoder": "bernoulli", "k": 2, "width": 256},
+            name="vae-mnist-map", data="mnist", model="vae", steps=40_000, batch=128, rate=1e-3, warmup=1000, ema=0.999,
+            options={"shape": [1, 28, 28], "levels": 2, "decoder": "bernoulli", "k": 2, "width": 224},
         ),
         _vae("vae-digits", k=16),
         _vae("cvae-digits", labels=True, k=8, classes=10),

@@ -167,9 +167,7 @@ Judge(
         "a and b are exchanged": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(
             x, eps_1, eps_2, b, a, c, d, u, v
         ),
-        "c is forgotten": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(
-            x, eps_1, eps_2, a, b, c**0, d, u, v
-        ),
+        "c is forgotten": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(x, eps_1, eps_2, a, b, c**0, d, u, v),
         "u is taken for a deviation, in z_1 and its density": lambda x, eps_1, eps_2, a, b, c, d, u, v: chain_bound(
             x, eps_1, eps_2, a, b, c, d, u**2, v
         ),

@@ -254,10 +254,12 @@ Judge(
             x, (torch.arange(len(mask)) < (len(mask) + 1) // 2).to(mask), net
         ),
         "the log|det| of the first image stands for all": lambda x, mask, net: (
-            couple(x, mask, net)[0], couple(x, mask, net)[1][:1].expand(len(x))
+            couple(x, mask, net)[0],
+            couple(x, mask, net)[1][:1].expand(len(x)),
         ),
         "the mean of log|det| over the batch stands for all": lambda x, mask, net: (
-            couple(x, mask, net)[0], couple(x, mask, net)[1].mean().expand(len(x))
+            couple(x, mask, net)[0],
+            couple(x, mask, net)[1].mean().expand(len(x)),
         ),
         "nothing is changed at all": lambda x, mask, net: couple(x, torch.ones_like(mask), net),
     },

@@ -224,11 +224,11 @@ def test_evaluate_writes_into_the_card_only_when_it_is_told_to(course, monkeypat
 
 
 def test_a_model_that_makes_no_images_is_measured_by_its_loss_and_is_no_row_of_the_scoreboard(course, tmp_path):
-    shutil.copytree(CHECKPOINTS / "autoencoder-digits", tmp_path / "map")
-    code, out, _ = course("evaluate", "map", "--save")
+    shutil.copytree(CHECKPOINTS / "autoencoder-digits", tmp_path / "squeezer")
+    code, out, _ = course("evaluate", "squeezer", "--save")
     assert code == 0 and "it makes no images; its loss on 500 held-out ones is" in out
-    code, out, _ = course("scoreboard", "map")
-    assert code == 0 and "map " not in out
+    code, out, _ = course("scoreboard", "squeezer")
+    assert code == 0 and "squeezer" not in out
 
 
 def test_a_model_without_scores_is_named_by_the_scoreboard_with_the_command(course, tmp_path):
