@@ -11,6 +11,7 @@ from course_lib.data import load
 from course_lib.experiments.common import rounded
 from course_lib.experiments.rate_distortion_digits import point
 from course_lib.models import VAE, Loss
+from course_lib.models.vae import kl_from_standard
 from course_lib.nets import perceptron
 
 WAYS = ("no look-back", "plain", "warm-up", "free bits")
@@ -67,5 +68,5 @@ def each_kl(model: VAE) -> Tensor:
     """The KL of each latent number on held-out digits, (k,), the largest first."""
     with torch.no_grad():
         mu, logvar = model.encode(load("digits").held_out.x0)
-        kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean(0)
+        kl = kl_from_standard(mu, logvar).mean(0)
     return kl.sort(descending=True).values

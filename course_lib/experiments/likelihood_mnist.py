@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 from course_lib.data import load
 from course_lib.experiments.common import rounded
 from course_lib.models.decoders import binarized
+from course_lib.models.vae import kl_from_standard
 from course_lib.training import finished
 
 DRAWS = (1, 5, 50, 500, 5000)
@@ -22,7 +23,7 @@ def measure() -> dict[str, Any]:
     x0 = binarized(held_out.x0, torch.rand(held_out.x0.shape, generator=generator))
     with torch.no_grad():
         mu, logvar = model.encode(x0)
-        kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+        kl = kl_from_standard(mu, logvar)
         parts = [_bounds(model, *part, generator) for part in tqdm(_parts(x0, mu, logvar), desc="likelihood")]
     bounds, elbo = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
     return {

@@ -10,6 +10,7 @@ from course_lib.data import load
 from course_lib.experiments.common import rounded
 from course_lib.metrics import quality
 from course_lib.models import generate
+from course_lib.models.vae import kl_from_standard
 from course_lib.training import Recipe, Run
 
 BETAS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -44,7 +45,7 @@ def point(model: nn.Module) -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         mu, logvar = model.encode(x0)
-        rate = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+        rate = kl_from_standard(mu, logvar).sum(1).mean()
         drawn = (mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator) for _ in range(16))
         distortion = -torch.stack([model.log_likelihood(x0, z) for z in drawn]).mean()
     active = (mu.var(0) > 0.01).sum()

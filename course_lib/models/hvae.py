@@ -10,6 +10,7 @@ from course_lib.data import check_images
 from course_lib.diffusion.variational import check_levels
 from course_lib.models.decoders import DECODERS
 from course_lib.models.protocol import check_asked_levels
+from course_lib.models.vae import log_mean, mean_and_logvar
 from course_lib.nets import perceptron
 
 
@@ -50,13 +51,13 @@ class MarkovVAE(nn.Module):
         below = flat = check_images(x0, shape=self.shape).flatten(1)
         z, log_q = [], []
         for net, noise in zip(self.up, eps.split(self.sizes, dim=1), strict=True):
-            mu, logvar = _gaussian(net, below)
+            mu, logvar = mean_and_logvar(net, below)
             below = mu + (0.5 * logvar).exp() * noise
             z.append(below)
             log_q.append(_log_normal(below, mu, logvar))
         found = {"reconstruction": -self.pixel.log_prob(self.decoder(z[0]), flat)}
         for t, (z_t, q) in enumerate(zip(z, log_q, strict=True), start=1):
-            mu, logvar = _gaussian(self.down[t - 1], z[t]) if t < len(z) else (torch.zeros_like(z_t),) * 2
+            mu, logvar = mean_and_logvar(self.down[t - 1], z[t]) if t < len(z) else (torch.zeros_like(z_t),) * 2
             found[f"kl {t}"] = q - _log_normal(z_t, mu, logvar)
         return found
 
@@ -65,10 +66,7 @@ class MarkovVAE(nn.Module):
         checks.whole("draws", draws, 1)
         check_levels(x0, self.levels)
         drawn = (self.parts(x0, self.draw(x0.shape, generator, x0.device)["eps"]) for _ in range(draws))
-        total = torch.full((len(x0),), -math.inf, device=x0.device)
-        for parts in drawn:
-            total = total.logaddexp(-sum(parts.values()))
-        return total - math.log(draws)
+        return log_mean(-sum(parts.values()) for parts in drawn)
 
     def bits_per_dim(self, x0: Tensor, levels: int, generator: Generator) -> Tensor:
         """A bound on -log2 P(x_0) per pixel, (batch,), by 64 draws."""
@@ -79,14 +77,9 @@ class MarkovVAE(nn.Module):
         """n images in [-1, 1]: every latent drawn from the top down, then the mean of each pixel."""
         z = torch.randn(n, self.sizes[-1], generator=generator, device=generator.device)
         for net in reversed(self.down):
-            mu, logvar = _gaussian(net, z)
+            mu, logvar = mean_and_logvar(net, z)
             z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator, device=mu.device)
         return self.pixel.mean(self.decoder(z)).reshape(-1, *self.shape)
-
-
-def _gaussian(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    mu, logvar = net(x).chunk(2, dim=1)
-    return mu, logvar.clamp(-12, 12)
 
 
 def _log_normal(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:

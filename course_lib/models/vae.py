@@ -1,6 +1,7 @@
 """Variational autoencoders, plain and conditional (Kingma and Welling 2014; Sohn et al. 2015; lesson 03)."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -17,6 +18,20 @@ from course_lib.nets import perceptron
 def kl_from_standard(mu: Tensor, logvar: Tensor) -> Tensor:
     """D_KL(N(mu, exp(logvar)) || N(0, 1)) of each number, the same shape (lesson 02)."""
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def mean_and_logvar(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The Gaussian that a network answers with: mu and logvar, each half of its numbers, the latter kept in -12 … 12."""
+    mu, logvar = net(x).chunk(2, dim=1)
+    return mu, logvar.clamp(-12, 12)
+
+
+def log_mean(log_ratios: Iterable[Tensor]) -> Tensor:
+    """log of the mean of the ratios, each (batch,): the importance-weighted bound (Burda et al. 2016; lesson 02)."""
+    total, n = torch.tensor(-math.inf), 0
+    for log_ratio in log_ratios:
+        total, n = log_ratio.logaddexp(total.to(log_ratio)), n + 1
+    return total - math.log(n)
 
 
 class VAE(nn.Module):
@@ -65,8 +80,7 @@ class VAE(nn.Module):
     def encode(self, x0: Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """mu and logvar of q(z | x_0), each (batch, k)."""
         flat = check_images(x0, shape=self.shape).flatten(1)
-        mu, logvar = self.encoder(self._with_class(flat, cond)).chunk(2, dim=1)
-        return mu, logvar.clamp(-12, 12)
+        return mean_and_logvar(self.encoder, self._with_class(flat, cond))
 
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         """The mean of p(x_0 | z), as images in [-1, 1]; z: (batch, k)."""
@@ -83,11 +97,10 @@ class VAE(nn.Module):
         model's grey levels.
         """
         mu, logvar = self.encode(check_levels(x0, self.levels), cond)
-        total = torch.full((len(x0),), -math.inf, device=x0.device)
-        for _ in range(checks.whole("draws", draws, 1)):
-            eps = torch.randn(mu.shape, generator=generator, device=x0.device)
-            total = total.logaddexp(self.log_ratio(x0, mu, logvar, eps, cond))
-        return total - math.log(draws)
+        eps = (
+            torch.randn(mu.shape, generator=generator, device=x0.device) for _ in range(checks.whole("draws", draws, 1))
+        )
+        return log_mean(self.log_ratio(x0, mu, logvar, one, cond) for one in eps)
 
     def log_ratio(self, x0: Tensor, mu: Tensor, logvar: Tensor, eps: Tensor, cond: Tensor | None = None) -> Tensor:
         """log p(x_0, z) - log q(z | x_0) at z = mu + sigma eps, (batch,); mu, logvar: what `encode` gave."""

@@ -140,7 +140,7 @@ WRONG = {
         (lambda x, x_hat: ((x - x_hat).square().mean().sqrt(), -0.5 * x.shape[1] * (torch.log(2 * math.pi * (x - x_hat).square().mean()) + 1)), "sign"),
         (lambda x, x_hat: ((x - x_hat).std(), 0.5 * x.shape[1] * (torch.log(2 * math.pi * (x - x_hat).var()) + 1)), "mean|variance"),
         (lambda x, x_hat: ((x - x_hat).square().sum(1).mean().sqrt(), 0.5 * x.shape[1] * (torch.log(2 * math.pi * (x - x_hat).square().sum(1).mean()) + 1)), "whole image|pixel"),
-        (lambda x, x_hat: ((x - x_hat).abs().mean(), 0.5 * x.shape[1] * (torch.log(2 * math.pi * (x - x_hat).abs().mean() ** 2) + 1)), "absolute"),
+        (lambda x, x_hat: ((x - x_hat).abs().mean(), 0.5 * x.shape[1] * (torch.log(2 * math.pi * (x - x_hat).abs().mean() ** 2) + 1)), ""),
     ],
     "03.3": [
         (lambda mu, logvar, decode, x, eps, sigma: (_squares(decode, mu + logvar.exp() * eps, x) / (2 * sigma**2) + _kl(mu, logvar)).mean(), "deviation|variance"),

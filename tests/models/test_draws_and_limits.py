@@ -1,4 +1,4 @@
-"""What a change of the latent models would break, found by planting mistakes: noise, gradients, clamps, dropout."""
+"""What the latent models draw and from where, what their gradients reach, and what they refuse."""
 
 import math
 
