@@ -175,7 +175,12 @@ r"""
 The bound is *tight*: here the ELBO equals the log-likelihood, so nothing was lost by the bound. That needs a
 posterior whose coordinates are independent, as $q$'s are, and it holds where the columns of $\mathbf W$ are
 perpendicular. PCA's plane can be spanned by any turned set of columns; the diagonal $q$ chooses the one where each
-column is an eigenvector (Lucas et al., 2019). **Predict first:** if $\sigma^2$ is not learned but fixed at a value
+column is an eigenvector (Lucas et al., 2019). 
+"""
+
+# %% [markdown]
+r"""
+**Predict first:** if $\sigma^2$ is not learned but fixed at a value
 between $\lambda_5$ and $\lambda_6$, and the VAE has ten latent numbers, how many does it use?
 
 <details><summary>Answer</summary>
@@ -474,7 +479,10 @@ Velasco-Forero names them:
 > **On the slide.** In words, restriction 2 says "centred around the output of the previous timestep". Then the
 > variance would grow by $\beta_t$ with each step, and restriction 3 could not hold. Equation 13 on the same slides
 > has the factor $\sqrt{1-\beta_t}$.
+"""
 
+# %% [markdown]
+r"""
 Run it. The data are one number from a mixture of two Gaussians, and the chain has 20 steps. Its decoder needs a mean
 for each $p(x_{t-1}\mid x_t)$; the mixture's exact answer will do, in the place of a network.
 """
@@ -753,7 +761,10 @@ Stuck? `hint("03b.2")` helps a little, and again a little more; `solution("03b.2
    model.
 
 Lesson 06 studies the fixed encoder by itself, and lesson 07 makes the bound cheap.
+"""
 
+# %% [markdown]
+r"""
 ## References
 
 - Velasco-Forero, *Introduction to Diffusion Models* (2023).

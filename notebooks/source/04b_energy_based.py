@@ -160,7 +160,10 @@ agree("down at the data, up at the model", by_autograd, -dE_dw(a) + under_model,
 # %% [markdown]
 r"""
 **So far:** differences and gradients in $\mathbf x$ come without $Z$. Learning needs samples of the model.
+"""
 
+# %% [markdown]
+r"""
 ## 2 · The ancestor: a Boltzmann machine
 
 Hinton and Sejnowski (1983) put an energy on networks of units that are 0 or 1. A **restricted** one (Smolensky,
@@ -375,7 +378,10 @@ show.figure(fig, "Rows of eight pictures: blurred noise after one step, digits a
 # %% [markdown]
 r"""
 **So far:** an energy over zeros and ones, Gibbs sampling, and a biased gradient.
+"""
 
+# %% [markdown]
+r"""
 ## 3 · Langevin dynamics
 
 For continuous $\mathbf x$ a chain can use the slope. **Langevin dynamics** takes a step downhill and adds noise:
@@ -705,7 +711,10 @@ Stuck? `hint("04b.2")` helps a little, and again a little more; `solution("04b.2
 2. Langevin: $\mathbf x\leftarrow\mathbf x-\eta\nabla E+\sqrt{2\eta}\,\boldsymbol\xi$. The noise is fixed by the step.
 3. Denoising score matching: $\mathbb E\lVert\mathbf s_\theta(\mathbf x+\sigma\boldsymbol\epsilon)+\boldsymbol\epsilon/\sigma\rVert^2$ needs neither $Z$ nor
    chains. Predicting noise is learning a score.
+"""
 
+# %% [markdown]
+r"""
 ## References
 
 - Koirala, *Diffusion Models* (notes, 2022); S. Varma, lecture 19.
