@@ -175,7 +175,7 @@ r"""
 The bound is *tight*: here the ELBO equals the log-likelihood, so nothing was lost by the bound. That needs a
 posterior whose coordinates are independent, as $q$'s are, and it holds where the columns of $\mathbf W$ are
 perpendicular. PCA's plane can be spanned by any turned set of columns; the diagonal $q$ chooses the one where each
-column is an eigenvector (Lucas et al., 2019). 
+column is an eigenvector (Lucas et al., 2019).
 """
 
 # %% [markdown]
