@@ -18,6 +18,7 @@ from course_lib.data.dataset import (
     to_uint8,
 )
 from course_lib.data.sets.digits import digits
+from course_lib.data.sets.drawn import drawn_digits
 from course_lib.data.sets.mnist import mnist
 from course_lib.data.sets.photos import photos
 from course_lib.data.sets.toys import TOYS, toy, toy_dataset
@@ -26,8 +27,9 @@ IMAGES = {"digits": digits, "mnist": mnist, "photos": photos}
 NAMES = (*IMAGES, *TOYS)
 
 __all__ = [
-    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_labels", "check_scale", "check_trainable",
-    "contains_held_out", "fingerprint", "from_indices", "identical", "load", "to_indices", "to_levels", "to_uint8", "toy",
+    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_labels", "check_scale",
+    "check_trainable", "contains_held_out", "drawn_digits", "fingerprint", "from_indices", "identical", "load",
+    "to_indices", "to_levels", "to_uint8", "toy",
 ]  # fmt: skip
 
 

@@ -9,11 +9,13 @@ from course_lib.models.autoregressive import Autoregressive
 from course_lib.models.classifier import Classifier
 from course_lib.models.denoisers import ImageDenoiser, choose, unet_denoiser
 from course_lib.models.flow import Flow
+from course_lib.models.gan import GAN
 from course_lib.models.gaussians import PCAGaussian
 from course_lib.models.generation import generate
 from course_lib.models.hvae import MarkovVAE
 from course_lib.models.mixture import Mixture
 from course_lib.models.naive_bayes import NaiveBayes
+from course_lib.models.progressive import ProgressiveGAN
 from course_lib.models.protocol import (
     Loss,
     Trainable,
@@ -25,16 +27,19 @@ from course_lib.models.protocol import (
     parts_of,
 )
 from course_lib.models.rbm import RBM
+from course_lib.models.refiner import Refiner
 from course_lib.models.vae import VAE
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "naive-bayes": NaiveBayes, "pca-gaussian": PCAGaussian, "mixture": Mixture, "autoencoder": Autoencoder,
     "code-gaussian": CodeGaussian, "autoregressive": Autoregressive, "unet-denoiser": unet_denoiser,
     "classifier": Classifier, "vae": VAE, "markov-vae": MarkovVAE, "flow": Flow, "rbm": RBM,
+    "gan": GAN, "progressive-gan": ProgressiveGAN, "refiner": Refiner,
 }  # fmt: skip
 
 __all__ = [
-    "MODELS", "Autoencoder", "Autoregressive", "Classifier", "CodeGaussian", "Flow", "ImageDenoiser", "Loss",
-    "MarkovVAE", "Mixture", "NaiveBayes", "PCAGaussian", "RBM", "Trainable", "VAE", "check_draws", "check_loss",
-    "check_protocol", "choose", "generate", "makes_images", "options_of", "parts_of", "unet_denoiser",
+    "MODELS", "Autoencoder", "Autoregressive", "Classifier", "CodeGaussian", "Flow", "GAN", "ImageDenoiser", "Loss",
+    "MarkovVAE", "Mixture", "NaiveBayes", "PCAGaussian", "ProgressiveGAN", "RBM", "Refiner", "Trainable", "VAE",
+    "check_draws", "check_loss", "check_protocol", "choose", "generate", "makes_images", "options_of", "parts_of",
+    "unet_denoiser",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
 from course_lib import checks
 
@@ -15,7 +16,8 @@ class Trainable(Protocol):
     """An nn.Module with three methods. Whatever has them is trained, resumed, sampled and measured like all others.
 
     Where a model has more than one objective, it names the submodules that a step moves one after the other,
-    `turns = ("critic", "generator")`. Each has an optimizer of its own, and `forward(…, turn=name)` is that turn's loss.
+    `turns = ("critic", "generator")`. Each has an optimizer of its own, and `forward(…, turn=name)` is that turn's loss on a
+    batch and draws of its own. A name may stand there more than once: so often does it move in one step.
 
     Where a closed form or EM does the work, a recipe has `steps=0` and the model `fit(x0, cond, generator)`, which fills
     its buffers from all of the data; then `forward(x0, cond)` is called once, without draws, and its loss is shown.
@@ -85,6 +87,19 @@ def check_asked_levels(levels: int, own: int | None) -> None:
     """Raises ValueError where the bits of a model of `own` grey levels are asked for on another number of them."""
     if own is not None and levels != own:
         raise ValueError(f"this model knows {own} grey levels, so levels must be {own}; got {checks.shown(levels)}")
+
+
+def one_hot(cond: Tensor | None, classes: int, like: Tensor) -> Tensor:
+    """The class of each image as a vector of zeros and a one, (batch, classes), of the kind of `like`, (batch, …).
+
+    Raises ValueError where cond is not one whole number in 0 … classes - 1 for each.
+    """
+    if not torch.is_tensor(cond) or cond.shape != (len(like),) or cond.dtype != torch.int64:
+        raise ValueError(f"this model is told each image's class: cond must be {len(like)} whole numbers; "
+                         f"got {checks.shown(cond)}")  # fmt: skip
+    if not ((cond >= 0) & (cond < classes)).all():
+        raise ValueError(f"cond must lie in 0 … {classes - 1}; got {int(cond.min())} … {int(cond.max())}")
+    return F.one_hot(cond, classes).to(like.dtype)
 
 
 def makes_images(model: nn.Module) -> bool:

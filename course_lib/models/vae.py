@@ -5,13 +5,12 @@ from collections.abc import Iterable
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from course_lib import checks
 from course_lib.data import check_images
 from course_lib.diffusion.variational import check_levels
 from course_lib.models.decoders import DECODERS, binarized
-from course_lib.models.protocol import check_asked_levels
+from course_lib.models.protocol import check_asked_levels, one_hot
 from course_lib.nets import perceptron
 
 
@@ -131,11 +130,4 @@ class VAE(nn.Module):
 
     def _with_class(self, flat: Tensor, cond: Tensor | None) -> Tensor:
         """The class beside it, as a vector of zeros and a one, where the model is told it."""
-        if not self.classes:
-            return flat
-        if not torch.is_tensor(cond) or cond.shape != (len(flat),) or cond.dtype != torch.int64:
-            raise ValueError(f"this model is told each image's class: cond must be {len(flat)} whole numbers; "
-                             f"got {checks.shown(cond)}")  # fmt: skip
-        if not ((cond >= 0) & (cond < self.classes)).all():
-            raise ValueError(f"cond must lie in 0 … {self.classes - 1}; got {int(cond.min())} … {int(cond.max())}")
-        return torch.cat([flat, F.one_hot(cond, self.classes).to(flat.dtype)], dim=1)
+        return torch.cat([flat, one_hot(cond, self.classes, flat)], dim=1) if self.classes else flat

@@ -16,6 +16,7 @@ import os
 import pickle
 import re
 import shutil
+import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -159,6 +160,15 @@ def read_training(folder: Path, recipe: Recipe) -> dict[str, Any]:
         why = str(error).partition("\n")[0]
         raise CheckpointError(f"the training state in {shorten(folder)} can't be read: {why}") from error
     return {**training, "average": read_weights(folder), "step": card["step"]}
+
+
+def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """An optimizer's state, which gives the same bytes whether it was loaded once or never: in order, with one of each name."""
+    state = optimizer.state_dict()
+    averages = {
+        i: {sys.intern(name): value for name, value in own.items()} for i, own in sorted(state["state"].items())
+    }
+    return state | {"state": averages}
 
 
 def fill_optimizer(optimizer: torch.optim.Optimizer, state: Any, folder: Path) -> None:

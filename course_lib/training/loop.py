@@ -93,7 +93,7 @@ class Run:
                 part.compile()
         if recipe.steps:
             self.model, *optimizers = self.accelerator.prepare(model, *self.optimizers.values())
-            self.optimizers = dict(zip(self.turns, optimizers, strict=True))
+            self.optimizers = dict(zip(self.optimizers, optimizers, strict=True))
         self.generator = torch.Generator(self.device)
         self.bf16 = has_bf16(self.device)
 
@@ -122,25 +122,26 @@ class Run:
                     clock.start(self.step)
 
     def _train_step(self) -> dict[str, Tensor]:
-        """One step of each turn; the losses by name."""
+        """One step: each turn on a batch of its own; the losses by name, those of a turn's last move."""
         recipe, rank, world = self.recipe, self.accelerator.process_index, self.accelerator.num_processes
         share = recipe.batch // world
         mine = slice(rank * share, (rank + 1) * share)
 
         self.generator.manual_seed(_seed(recipe.seed, self.step))
-        rows = torch.randint(len(self.x0), (recipe.batch,), generator=self.generator, device=self.device)
-        draws = self.raw.draw((recipe.batch, *self.x0.shape[1:]), self.generator, self.device)
-        draws = {name: values[mine] for name, values in check_draws(draws, recipe.batch).items()}
-        x0, label = self.x0[rows[mine]], self.label[rows[mine]] if recipe.labels else None
-
         losses = {}
-        for turn, optimizer in self.optimizers.items():
-            with self._seeded_dropout(rank), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                loss = self.model(x0, label, **draws, **({"turn": turn} if turn else {}))
-            parts = check_loss(parts_of(loss, turn))
-            self.accelerator.backward(sum(parts.values()))
-            self._move(optimizer)
-            losses |= {name: part.detach() for name, part in parts.items()}
+        with self._seeded_dropout(rank):
+            for turn in self.turns:
+                rows = torch.randint(len(self.x0), (recipe.batch,), generator=self.generator, device=self.device)
+                draws = self.raw.draw((recipe.batch, *self.x0.shape[1:]), self.generator, self.device)
+                draws = {name: values[mine] for name, values in check_draws(draws, recipe.batch).items()}
+                x0, label = self.x0[rows[mine]], self.label[rows[mine]] if recipe.labels else None
+
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                    loss = self.model(x0, label, **draws, **({"turn": turn} if turn else {}))
+                parts = check_loss(parts_of(loss, turn))
+                self.accelerator.backward(sum(parts.values()))
+                self._move(self.optimizers[turn])
+                losses |= {name: part.detach() for name, part in parts.items()}
         self._average.update_parameters(self.raw)
         return losses
 
@@ -177,7 +178,7 @@ class Run:
             raise self._diverged("the weights became NaN or infinite")
         if self.out is None or not (self.step or self.done) or not self.accelerator.is_main_process:
             return None
-        states = {turn: optimizer.state_dict() for turn, optimizer in self.optimizers.items()}
+        states = {turn: checkpoint.state_of(optimizer) for turn, optimizer in self.optimizers.items()}
         card = {
             "version": __version__, "torch": torch.__version__.split("+")[0], "device": self.device.type,
             "bf16": self.bf16, "data": self._fingerprint,

@@ -144,6 +144,16 @@ def _vae(
     )  # fmt: skip
 
 
+def _gan(name: str, data: str = "digits", model: str = "gan", labels: bool = False, **options: Any) -> Recipe:
+    """An adversarial game over images, in which the averaged generator is the one to use."""
+    shape = {"digits": [1, 8, 8], "mnist": [1, 28, 28]}[data]
+    steps, rate, ema = (3000, 2e-3, 0.998) if data == "digits" else (8_000, 1e-3, 0.999)
+    return Recipe(
+        name, data=data, model=model, options={"shape": shape} | options, labels=labels, steps=steps, batch=64, rate=rate,
+        betas=(0.0, 0.99), clip=100.0, ema=ema,
+    )  # fmt: skip
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -198,6 +208,15 @@ RECIPES = {
             name="rbm-digits", data="digits", model="rbm", options={"shape": [1, 8, 8], "hidden": 128, "steps": 10},
             steps=3000, rate=1e-2, weight_decay=0.1,
         ),
+        # Lesson 05b: GANs by several losses, told the digit, on MNIST, growing; and drawn digits refined.
+        _gan("gan-digits", penalty=0.1),
+        _gan("wgan-digits", loss="wasserstein", clip=0.05, critic_turns=3),
+        _gan("wgan-gp-digits", loss="wasserstein", penalty=10.0),
+        _gan("cgan-digits", labels=True, penalty=0.1, classes=10),
+        _gan("progressive-digits", model="progressive-gan", penalty=0.1, doublings=1, grow=500),
+        _gan("dcgan-mnist", "mnist", k=64, width=48, penalty=1.0),
+        _gan("progressive-mnist", "mnist", "progressive-gan", k=64, width=48, penalty=1.0, doublings=2, grow=1000),
+        Recipe("refiner-digits", data="digits", model="refiner", steps=3000, batch=64, rate=2e-3, betas=(0.0, 0.99), ema=0.998),
         _digits("ddpm-digits"),
         Recipe(
             name="ddpm-mnist",

@@ -269,6 +269,26 @@ CASES = {
     "RBM": Case(
         models.RBM, {"shape": (1, 2, 2), "hidden": 3, "steps": 1}, refused={"shape": SHAPES, "hidden": [0], "steps": [0]}
     ),
+    "GAN": Case(
+        models.GAN,
+        {"shape": (2,), "k": 2, "width": 4, "loss": "wasserstein", "penalty": 1.0, "clip": 0.1, "critic_turns": 2, "classes": 2},
+        refused={
+            "shape": [*SHAPES, (1, 6, 8)], "k": [0], "width": [0], "loss": ["hinge"], "penalty": [-1.0], "clip": [-0.1],
+            "critic_turns": [0, 101], "classes": [-1],
+        },
+    ),
+    "ProgressiveGAN": Case(
+        models.ProgressiveGAN, {"shape": (1, 8, 8), "k": 2, "width": 4, "doublings": 1, "grow": 2},
+        refused={"shape": [*SHAPES, (2,), (1, 7, 8)], "doublings": [0, 4], "grow": [0]},
+    ),
+    "Refiner": Case(
+        models.Refiner, {"size": 8, "width": 4, "blocks": 1, "noise": 1, "keep": 1.0},
+        refused={"size": [3], "width": [0], "blocks": [-1], "noise": [-1], "keep": [-1.0]},
+    ),
+    "drawn_digits": Case(
+        data.drawn_digits, {"label": LABELS, "generator": G, "size": 8}, kept=("generator",),
+        refused={"label": [LABELS + 10, LABELS.float(), LABELS[:, None]], "size": [3]},
+    ),
     "to_levels": Case(data.to_levels, {"x0": IMAGES, "levels": 17}, like("x0"), refused={"levels": [1, 0]}, carries=True),
     "to_uint8": Case(data.to_uint8, {"x0": IMAGES}, lambda a: [(a["x0"].shape, torch.uint8)]),
     "check_images": Case(data.check_images, {"x0": IMAGES}, like("x0"), refused={"x0": [2 * torch.ones(N, 1, 8, 8), IMAGES.long(), X]}),

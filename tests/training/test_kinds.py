@@ -19,6 +19,7 @@ from course_lib.data import Split, fingerprint, load
 from course_lib.models import generate
 from course_lib.training import (
     CheckpointError,
+    Recipe,
     Run,
     TrainingDiverged,
     build,
@@ -29,7 +30,14 @@ from course_lib.training import (
     trained,
 )
 
-TRAINED = {recipe.name: recipe for recipe in (VAE, GAN, LATENTS, TIED)}
+WGAN = Recipe(
+    "small-wgan", "digits", "gan", {"shape": [1, 8, 8], "k": 4, "width": 4, "loss": "wasserstein", "penalty": 10.0, "critic_turns": 2},
+    steps=20, batch=8, warmup=5, betas=(0.0, 0.9),
+)  # fmt: skip
+GROWING = Recipe(
+    "small-growing", "digits", "progressive-gan", {"shape": [1, 8, 8], "k": 4, "width": 4, "grow": 6}, steps=20, batch=8
+)
+TRAINED = {recipe.name: recipe for recipe in (VAE, GAN, LATENTS, TIED, WGAN, GROWING)}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -132,42 +140,41 @@ def moved(run, before):
 @pytest.mark.parametrize("turn", small_models.SmallGAN.turns)
 def test_a_turn_moves_its_own_part_and_no_other(turn):
     run = cpu_run(GAN)
-    run.optimizers = {turn: run.optimizers[turn]}
+    run.turns = (turn,)
     before = {name: p.detach().clone() for name, p in run.raw.named_parameters()}
     run._train_step()
     assert moved(run, before) == {name for name in before if name.startswith(turn)}
 
 
-def test_the_turns_follow_each_other_in_their_order_and_each_steps_once():
-    """By hand: the critic's AdamW on its loss, then the generator's on its own, against the critic as it is by then."""
+@pytest.mark.parametrize("turns", [("critic", "generator"), ("critic", "critic", "generator", "critic")])
+def test_the_turns_follow_each_other_in_their_order_each_on_a_batch_of_its_own(monkeypatch, turns):
+    """By hand: an AdamW for each player, moved as often as it stands there, against the other as it is by then."""
+    monkeypatch.setattr(small_models.SmallGAN, "turns", turns)
     run, model = cpu_run(dataclasses.replace(GAN, clip=1e9, steps=3), every=1), build(GAN)
-    x0, draws = [], []
-    draw, forward = run.raw.draw, run.raw.forward
+    seen, forward = [], run.raw.forward
 
-    def watched(*args):
-        draws.append(draw(*args))
-        return draws[-1]
+    def watched(images, cond=None, **given):
+        seen.append((images, given))
+        return forward(images, cond, **given)
 
-    def seen(images, *args, **given):
-        x0.append(images)
-        return forward(images, *args, **given)
-
-    run.raw.draw, run.raw.forward = watched, seen
+    run.raw.forward = watched
     optimizers = {
         turn: torch.optim.AdamW(getattr(model, turn).parameters(), lr=1e-3, betas=(0.5, 0.9), weight_decay=0)
-        for turn in model.turns
+        for turn in ("critic", "generator")
     }
     for progress in run:
-        for turn, optimizer in optimizers.items():
+        for optimizer in optimizers.values():
             optimizer.param_groups[0]["lr"] = run.rate(progress.step - 1)
-            loss = model(x0[-1], z=draws[-1]["z"], turn=turn)
+        for images, given in seen[-len(turns) :]:
+            loss = model(images, **given)
             model.zero_grad()
             (loss if torch.is_tensor(loss) else sum(loss.values())).backward()
-            optimizer.step()
+            optimizers[given["turn"]].step()
         if not run.bf16:
             for ours, theirs in zip(model.parameters(), run.raw.parameters(), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-    assert len(draws) == 3 and len(x0) == 6
+    assert [given["turn"] for _, given in seen] == list(turns) * 3
+    assert len({given["z"].sum().item() for _, given in seen}) == len({x.sum().item() for x, _ in seen}) == len(seen)
 
 
 @pytest.mark.parametrize("turn", small_models.SmallGAN.turns)

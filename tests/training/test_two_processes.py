@@ -25,6 +25,10 @@ TINY = Recipe(name="tiny", data="digits", model="unet-denoiser", options=NET, st
 IMAGES = 2 * torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1
 DATA = Split(IMAGES, torch.arange(32) % 10)
 TURNS = dataclasses.replace(small_models.GAN, steps=12, rate=3e-3, labels=True)
+PENALIZED = Recipe(
+    "penalized", "digits", "gan", {"shape": [1, 8, 8], "k": 4, "width": 4, "loss": "wasserstein", "penalty": 10.0, "critic_turns": 2},
+    steps=12, batch=8, warmup=3, rate=3e-3, betas=(0.0, 0.9),
+)  # fmt: skip
 
 DRIVER = """
 import dataclasses, json, sys
@@ -75,7 +79,7 @@ def precision():
         yield
 
 
-@pytest.fixture(scope="module", params=[TINY, TURNS], ids=lambda recipe: recipe.name)
+@pytest.fixture(scope="module", params=[TINY, TURNS, PENALIZED], ids=lambda recipe: recipe.name)
 def recipe(request):
     small_models.register()
     yield request.param
