@@ -37,7 +37,8 @@ yourself, change it, break it. Nothing here can harm anything.
 | **03b** | **deeper VAEs** | 03 |
 | **04** | **normalizing flows** | 01 |
 | **04b** | **energy-based models** | 04 |
-| 05 | GANs: the minimax game | 01 |
+| **05** | **GANs: the minimax game** | 01 |
+| **05b** | **GANs in practice** | 05 |
 | **06** | **forward diffusion: from images to noise** | 02 |
 | **07** | **the DDPM loss, derived** | 03, 06 |
 | **08** | **the U-Net** | 07 |
