@@ -110,13 +110,11 @@ class GAN(nn.Module):
         (gradient,) = torch.autograd.grad(self.score(x, cond).sum(), x, create_graph=True)
         return gradient.flatten(1).norm(dim=1)
 
-    def sample(self, n: int, generator: Generator, cond: Tensor | None = None, *, truncation: float = 1.0) -> Tensor:
-        """n images or points in one pass; truncation: how wide z is drawn."""
-        checks.number("truncation", truncation, 0)
+    def sample(self, n: int, generator: Generator, cond: Tensor | None = None) -> Tensor:
+        """n images or points in one pass; cond: (n,), the class of each, random without it."""
         if self.classes and cond is None:
             cond = torch.randint(self.classes, (n,), generator=generator, device=generator.device)
-        z = torch.randn(n, self.k, generator=generator, device=generator.device)
-        return self.generate(truncation * z, cond)
+        return self.generate(torch.randn(n, self.k, generator=generator, device=generator.device), cond)
 
     def _told(self, z: Tensor, cond: Tensor | None) -> Tensor:
         """z with the class beside it, where the players are told it."""
