@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from course_lib.exercises import Calls, Exercise, Judge, Spy, Value, normal
+from course_lib.exercises import Exercise, Judge, Value, normal
 
 
 def game_value(s_real, s_fake):
@@ -20,7 +20,9 @@ Exercise(
     ],
     gives=[Value("V", "the mean of log σ(s_real), plus the mean of log(1 − σ(s_fake)) = log σ(−s_fake)")],
     slips={
-        "both players' points are rewarded for looking real": "F.logsigmoid(-s_fake) -> F.logsigmoid(s_fake)",
+        "fake points, too, are rewarded for looking real": "F.logsigmoid(-s_fake) -> F.logsigmoid(s_fake)",
+        "−log D is the generator's other loss; V has log(1 − D) on fake points":
+            "return F.logsigmoid(s_real).mean() - F.logsigmoid(s_fake).mean()",
         "real and fake are exchanged": "return F.logsigmoid(-s_real).mean() + F.logsigmoid(s_fake).mean()",
         "the sign: that is the critic's loss, −V": "return -F.logsigmoid(s_real).mean() - F.logsigmoid(-s_fake).mean()",
         "the scores' means are taken first; the mean is that of the logarithms":
@@ -53,7 +55,7 @@ Exercise(
     cases=[
         {"log_p_r": normal(10, 7) - 1, "log_p_g": normal(11, 7) - 2},
         {"log_p_r": -2000 + 2 * normal(12, 5), "log_p_g": -2000 + 2 * normal(13, 5)},
-        {"log_p_r": 900 + normal(14, 4), "log_p_g": 900 + normal(15, 4)},
+        {"log_p_r": 900 + 9 * normal(14, 6), "log_p_g": 900 + 9 * normal(15, 6)},
     ],
     gives=[Value("D*", "p_r / (p_r + p_g), which is the sigmoid of log p_r − log p_g")],
     slips={
@@ -64,8 +66,6 @@ Exercise(
         "the ratio p_r / p_g, not p_r's share of both": "torch.sigmoid(log_p_r - log_p_g) -> torch.exp(log_p_r - log_p_g)",
         "the logarithms stand in the place of the densities": "return log_p_r / (log_p_r + log_p_g)",
         "log D*, not D*": "torch.sigmoid(log_p_r - log_p_g) -> torch.nn.functional.logsigmoid(log_p_r - log_p_g)",
-        "the log-ratio is halved": "log_p_r - log_p_g -> (log_p_r - log_p_g) / 2",
-        "the sum of the logarithms; the ratio is their difference": "log_p_r - log_p_g -> log_p_r + log_p_g",
         "a decision, not a probability": "return (log_p_r > log_p_g).double()",
         "a sigmoid of p_r's logarithm alone": "log_p_r - log_p_g -> log_p_r",
     },
@@ -99,7 +99,6 @@ Exercise(
         "D(1 − D) is the slope of D, not of its logarithm":
             "D = torch.sigmoid(score)\nreturn -D * (1 - D), -D * (1 - D)",
         "only minimax's sign is turned": "return torch.sigmoid(score), -torch.sigmoid(-score)",
-        "only the non-saturating sign is turned": "return -torch.sigmoid(score), torch.sigmoid(-score)",
         "both are minimax's": "return -torch.sigmoid(score), -torch.sigmoid(score)",
         "both are the non-saturating ones": "return -torch.sigmoid(-score), -torch.sigmoid(-score)",
     },
@@ -144,6 +143,9 @@ Exercise(
         "the sign": "0.5 * A -> -0.5 * A",
         "0 · log 0 became NaN: leave out the cells where p or q is 0":
             _M + "return 0.5 * ((p * (p / m).log()).sum() + (q * (q / m).log()).sum())",
+        "cells where only one of the two is 0 count, too":
+            "both = (p > 0) & (q > 0)\np, q = p[both], q[both]\nm = (p + q) / 2\n"
+            "return 0.5 * (torch.xlogy(p, p / m).sum() + torch.xlogy(q, q / m).sum())",
         "half of the symmetric KL between p and q, without m":
             "return 0.5 * (torch.xlogy(p, p / q).nansum() + torch.xlogy(q, q / p).nansum())",
     },
@@ -184,7 +186,7 @@ Exercise(
             "critic(x, weights).sum() -> critic(x, weights).mean()",
         "the slopes of all points were averaged before their length was taken":
             "slope.square().sum(1).mean() -> slope.mean(0).square().sum()",
-        "without create_graph=True the penalty is a mere number to the critic's weights":
+        "the graph is cut, by detach or without create_graph=True: no gradient flows to the weights":
             "slope.square() -> slope.detach().square()",
         "the slope with respect to the weights; that with respect to the points is penalized":
             "w = weights.detach().requires_grad_()\n"
@@ -216,7 +218,7 @@ _STEP = "path[-1] + 2 * eta * now - eta * before -> "
 
 def _field(d, seed):
     A = normal(seed, d, d)
-    return Spy(lambda w: torch.sin((A - A.T) @ w) - 0.1 * w)
+    return lambda w: torch.sin((A - A.T) @ w.double()) - 0.1 * w
 
 
 Exercise(
@@ -228,11 +230,10 @@ Exercise(
         {"field": _field(4, 54), "w": normal(55, 4), "eta": 0.5, "steps": 1},
     ],
     gives=[
-        Calls("field", Value("where field is asked", "at each point of the path but the last")),
         Value("the path", "w_(t+1) = w_t + 2η F(w_t) − η F(w_(t−1)), with F(w_0) before the start"),
     ],
     slips={
-        "the present field counts twice": "2 * eta * now -> eta * now",
+        "the two fields cancel: the present one counts twice, the last one once": "2 * eta * now -> eta * now",
         "the last field is subtracted, not added": _STEP + "path[-1] + 2 * eta * now + eta * before",
         "the last field is forgotten: those are simultaneous steps": _STEP + "path[-1] + eta * now",
         "before the first step the last field is F(w_0), not 0":
@@ -241,6 +242,7 @@ Exercise(
         "each step starts at w; it starts where the last one ended": _STEP + "w + 2 * eta * now - eta * before",
         "the start is missing in the path": "torch.stack(path) -> torch.stack(path[1:])",
         "the sign of the step: w goes along the field": _STEP + "path[-1] - 2 * eta * now + eta * before",
+        "the two factors are exchanged": _STEP + "path[-1] + eta * now - 2 * eta * before",
         "η is missing": _STEP + "path[-1] + 2 * now - before",
         "one step too many": "range(steps) -> range(steps + 1)",
         "only the last point; the whole path was asked for": "torch.stack(path) -> path[-1]",
@@ -299,12 +301,10 @@ Judge(
         "the critic's loss has the wrong sign": _of(lambda a, b: -_critic_loss(a, b), _forger_loss),
         "the critic's loss is summed": _of(lambda a, b: F.softplus(-a).sum() + F.softplus(b).sum(), _forger_loss),
         "the generator's loss is summed": _of(_critic_loss, lambda b: F.softplus(-b).sum()),
-        "one mean over all points": _of(lambda a, b: torch.cat([F.softplus(-a), F.softplus(b)]).mean(), _forger_loss),
         "the critic's losses are a Wasserstein critic's": _of(lambda a, b: b.mean() - a.mean(), lambda b: -b.mean()),
         "log 0 for large scores": _of(lambda a, b: -a.sigmoid().log().mean() - (1 - b.sigmoid()).log().mean(), _forger_loss),
-        "the probabilities are clipped, and so have no slope at the ends": _of(
-            lambda a, b: -a.sigmoid().clamp(0.01, 0.99).log().mean() - (1 - b.sigmoid()).clamp(0.01, 0.99).log().mean(),
-            lambda b: -b.sigmoid().clamp(0.01, 0.99).log().mean(),
+        "D is clipped, and has no slope there": _of(
+            lambda a, b: -a.sigmoid().clamp(0.01).log().mean() + F.softplus(b).mean(), _forger_loss
         ),
     },
     slips={

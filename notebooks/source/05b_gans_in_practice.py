@@ -83,10 +83,11 @@ show.film(
 r"""
 ## 1 · A network for each player
 
-The lecture's advice is to "use Deep Convolutional Generative Adversarial Networks when you can". The **DCGAN** (Radford,
-Metz and Chintala, 2016) has no pooling and hardly a fully connected layer. The generator begins with few pixels and
-many channels, and doubles the size by **transposed convolutions**; the discriminator mirrors it with strides of 2. A
-transposed convolution with kernel 4, stride 2 and padding 1 turns $n$ pixels into $(n-1)\cdot2 - 2 + 4 = 2n$.
+The lecture's advice is to "use Deep Convolutional Generative Adversarial Networks when you can". The **DCGAN**
+(Radford, Metz and Chintala, 2016) has no pooling and hardly a fully connected layer. The generator begins with few
+pixels and many channels, and doubles the size by **transposed convolutions**; the discriminator mirrors it with
+strides of 2. A transposed convolution with kernel 4, stride 2 and padding 1 turns $n$ pixels into
+$(n-1)\cdot2 - 2 + 4 = 2n$.
 """
 
 # %%
@@ -137,10 +138,10 @@ print("turns of a step:", model.turns)
 
 # %% [markdown]
 r"""
-The course's training loop moves, for each name in `turns`, the submodule of that name with an optimizer of its own, on
-a fresh batch. Adam has no momentum here ($\beta_1 = 0$), for the reason that lesson 05 gave, and the weights that are used
-in the end are a running average over the last few hundred steps, for the other reason given there: players who circle
-have their equilibrium in the middle. Train one now.
+The course's training loop moves, for each name in `turns`, the submodule of that name with an optimizer of its own,
+on a fresh batch. Adam has no momentum here ($\beta_1 = 0$), for the reason that lesson 05 gave, and the weights
+that are used in the end are a running average over the last few hundred steps, for the other reason given there:
+players who circle have their equilibrium in the middle. Train one now.
 """
 
 # %%
@@ -184,9 +185,9 @@ measure that? By a theorem of Kantorovich and Rubinstein:
 
 $$ W_1(p_r, p_g) = \max_{\|f\|_L\le1}\; \mathbb E_{p_r}[f(\mathbf x)] - \mathbb E_{p_g}[f(\mathbf x)] $$
 
-The maximum is over all functions whose **slope is nowhere above 1**. On the axis everything is known: $W_1$ is the area
-between the two distribution functions, for two samples of one size it is the mean distance of the sorted points, and
-the best $f$ has slope $+1$ where $F_g > F_r$ and $-1$ elsewhere.
+The maximum is over all functions whose **slope is nowhere above 1**. On the axis everything is known: $W_1$ is the
+area between the two distribution functions, for two samples of one size it is the mean distance of the sorted
+points, and the best $f$ has slope $+1$ where $F_g > F_r$ and $-1$ elsewhere.
 """
 
 # %%
@@ -293,9 +294,10 @@ assert abs(predicted - found["slope penalty"].mean()) < 0.03
 
 # %% [markdown]
 r"""
-One trap is in the cell that trained it: `warm_up`. There $\lambda$ grows from 0. With the full penalty from the first step a
-critic settles for a straight line: slope 1 everywhere, penalty 0, nearly nothing gained. The best $f$ has a fold. To get
-there, half of the line would have to turn from slope 1 to −1 and cross 0, where the penalty is a wall of height $\lambda$.
+One trap is in the cell that trained it: `warm_up`. There $\lambda$ grows from 0. With the full penalty from the
+first step a critic settles for a straight line: slope 1 everywhere, penalty 0, nearly nothing gained. The best $f$
+has a fold. To get there, half of the line would have to turn from slope 1 to −1 and cross 0, where the penalty is a
+wall of height $\lambda$.
 """
 
 # %%
@@ -308,8 +310,8 @@ assert max(ends) < 0.5 * exact
 
 # %% [markdown]
 r"""
-A clipped critic reports $K\cdot W_1$ with a $K$ that depends on $c$ and on the network. As a *direction* for the generator
-that may do, as a number it means nothing, and its weights pile up at the limits:
+A clipped critic reports $K\cdot W_1$ with a $K$ that depends on $c$ and on the network. As a *direction* for the
+generator that may do, as a number it means nothing, and its weights pile up at the limits:
 """
 
 # %%
@@ -328,9 +330,9 @@ for name, score in scores.items():
 
 # %% [markdown]
 r"""
-Measured on the digits, three sets of 2,000 images each. The non-saturating loss with a small slope penalty is the best of
-the three here. So "improved results" depends on what is compared. On these data it is not the distance that helps, but the
-penalty on the slope, which both of the good ones have.
+Measured on the digits, three sets of 2,000 images each. The non-saturating loss with a small slope penalty is the
+best of the three here. So "improved results" depends on what is compared. On these data it is not the distance that
+helps, but the penalty on the slope, which both of the good ones have.
 """
 
 # %%
@@ -344,8 +346,9 @@ r"""
 ## 3 · Ask for a digit
 
 The **conditional GAN** (Mirza and Osindero, 2014) tells both players the class $y$. The generator gets it beside
-$\mathbf z$. The discriminator must judge "is this a real $y$?" and not just "is this real?", otherwise the generator could
-ignore $y$ without being punished. In `course_lib` it answers with one score for looking real, and one more for each class:
+$\mathbf z$. The discriminator must judge "is this a real $y$?" and not just "is this real?", otherwise the
+generator could ignore $y$ without being punished. In `course_lib` it answers with one score for looking real, and
+one more for each class:
 
 $$ s(\mathbf x\mid y) = s_0(\mathbf x) + s_y(\mathbf x) $$
 """
@@ -380,9 +383,9 @@ assert right.mean() > wrong.mean() + 0.3
 r"""
 ## 4 · Which tips help?
 
-"Bad news: GANs are hard to train", says the lecture, and gives tips. So let us test them: each alone, on the same network,
-budget and data, with three seeds. *Plain* is the DCGAN with the non-saturating loss and Adam without momentum, and
-nothing else.
+"Bad news: GANs are hard to train", says the lecture, and gives tips. So let us test them: each alone, on the same
+network, budget and data, with three seeds. *Plain* is the DCGAN with the non-saturating loss and Adam without
+momentum, and nothing else.
 """
 
 # %%
@@ -410,9 +413,10 @@ show.figure(fig, "Three dots of FD ratio for each tip, sorted, beside a line for
 r"""
 ### What the curves say
 
-FD is measured now and then; the scores are there at every step. They tell more than the losses, if you watch three of them:
-the mean score of training images, of *unseen* images, and of generated ones. A fourth number needs no critic: how far apart
-two generated images are, compared with two real ones (*varied*). Four runs that went wrong, and a healthy one:
+FD is measured now and then; the scores are there at every step. They tell more than the losses, if you watch three
+of them: the mean score of training images, of *unseen* images, and of generated ones. A fourth number needs no
+critic: how far apart two generated images are, compared with two real ones (*varied*). Four runs that went wrong,
+and a healthy one:
 """
 
 # %%
@@ -473,9 +477,10 @@ assert again["training"][-1] > 5 and again["generated"][-1] < -5 and again["vari
 r"""
 ## 5 · Growing
 
-High resolution was long out of reach: with a million pixels, real and generated images are told apart by any detail, and
-the generator learns nothing (lesson 05, section 7). **Progressive growing** (Karras et al., 2018) starts with 4 × 4 pixels.
-When these are good, both players get a new block for twice the size, *faded in* with a weight $\alpha$ from 0 to 1:
+High resolution was long out of reach: with a million pixels, real and generated images are told apart by any
+detail, and the generator learns nothing (lesson 05, section 7). **Progressive growing** (Karras et al., 2018)
+starts with 4 × 4 pixels. When these are good, both players get a new block for twice the size, *faded in* with a
+weight $\alpha$ from 0 to 1:
 
 $$ \mathbf x = (1-\alpha)\,\mathrm{enlarge}(\mathbf x_{\text{small}}) + \alpha\,\mathbf x_{\text{large}} $$
 
@@ -516,15 +521,16 @@ for name in names:
 r"""
 ## 6 · Drawings that look handwritten
 
-The lecture's last application: a simulator makes any number of images, and knows what they show, but they look simulated.
-**SimGAN** (Shrivastava et al., 2017) trains a *refiner* $R$ in the place of the generator. It starts from the simulated
-image instead of noise, and has two wishes: to be taken for real, and to stay near what it was given,
+The lecture's last application: a simulator makes any number of images, and knows what they show, but they look
+simulated. **SimGAN** (Shrivastava et al., 2017) trains a *refiner* $R$ in the place of the generator. It starts
+from the simulated image instead of noise, and has two wishes: to be taken for real, and to stay near what it was
+given,
 
 $$ \mathcal L_R = -\log D\bigl(R(\mathbf x)\bigr) + \lambda\,\|R(\mathbf x)-\mathbf x\|_1 $$
 
-so that the label stays true. The discriminator looks at **patches** only, so that it judges texture and can't ask for another
-layout. Our simulator draws digits with straight lines and arcs. What handwriting adds by chance comes in as noise beside
-the drawing.
+so that the label stays true. The discriminator looks at **patches** only, so that it judges texture and can't ask
+for another layout. Our simulator draws digits with straight lines and arcs. What handwriting adds by chance comes
+in as noise beside the drawing.
 """
 
 # %%
@@ -570,8 +576,9 @@ assert ratio["drawn"] > 4 * ratio["refined"]
 
 # %% [markdown]
 r"""
-The point of it is not beauty. Suppose that real digits exist, but nobody labelled them. Train a classifier on *drawings*, whose
-labels are free, and test it on real digits; then on refined drawings. Recorded for several weights $\lambda$, three seeds each:
+The point of it is not beauty. Suppose that real digits exist, but nobody labelled them. Train a classifier on
+*drawings*, whose labels are free, and test it on real digits; then on refined drawings. Recorded for several
+weights $\lambda$, three seeds each:
 """
 
 # %%
@@ -608,8 +615,8 @@ show.figure(
 r"""
 ## 7 · Against diffusion, in numbers
 
-A GAN draws with one call of a small network. The diffusion model of lesson 00 needs fifty calls of a larger one. In one run, on
-this machine:
+A GAN draws with one call of a small network. The diffusion model of lesson 00 needs fifty calls of a larger one. In
+one run, on this machine:
 """
 
 
@@ -672,8 +679,8 @@ assert fd["cgan-digits"] < fd["ddpm-digits"] < fd["gan-digits"] < 2
 
 # %% [markdown]
 r"""
-What it has instead is a space to walk in. Below, one $\mathbf z$ for all ten classes, at three places of a circle. Turn it. What
-changes together in a row is the handwriting, what differs is the digit.
+What it has instead is a space to walk in. Below, one $\mathbf z$ for all ten classes, at three places of a circle.
+Turn it. What changes together in a row is the handwriting, what differs is the digit.
 """
 
 
@@ -719,19 +726,19 @@ show.figure(fig, "Ten generated digits, and below each the training image neares
 r"""
 ## 8 · What became of GANs
 
-In October 2018 Christie's sold the print *Edmond de Belamy*, made by a GAN, for 432,500 dollars (the lecture shows it). GANs
-were then the best image generators there were: progressive growing had reached $1024^2$ pixels, StyleGAN followed. In
-2021 a paper had the title *Diffusion Models Beat GANs on Image Synthesis* (lesson 11). It wasn't for speed, as you have just measured.
-Diffusion minimizes one squared error: no second player, no circling, nothing to balance; its loss falls, and it says
-something. It covers the data better, and it takes conditions well.
+In October 2018 Christie's sold the print *Edmond de Belamy*, made by a GAN, for 432,500 dollars (the lecture shows
+it). GANs were then the best image generators there were: progressive growing had reached $1024^2$ pixels, StyleGAN
+followed. In 2021 a paper had the title *Diffusion Models Beat GANs on Image Synthesis* (lesson 11). It wasn't for
+speed, as you have just measured. Diffusion minimizes one squared error: no second player, no circling, nothing to
+balance; its loss falls, and it says something. It covers the data better, and it takes conditions well.
 """
 
 # %% [markdown]
 r"""
-The adversarial idea went on in other places: in the autoencoders of latent diffusion, whose decoders are kept sharp by a patch
-discriminator (lesson 10), and where diffusion must be fast. There a discriminator helps to distil fifty steps into one to four
-(Sauer et al., 2023). And with the remedies of lesson 05, a relativistic loss and slope penalties, a plain GAN still keeps up
-on small images (Huang et al., 2024).
+The adversarial idea went on in other places: in the autoencoders of latent diffusion, whose decoders are kept sharp
+by a patch discriminator (lesson 10), and where diffusion must be fast. There a discriminator helps to distil fifty
+steps into one to four (Sauer et al., 2023). And with the remedies of lesson 05, a relativistic loss and slope
+penalties, a plain GAN still keeps up on small images (Huang et al., 2024).
 """
 
 # %% [markdown]
@@ -740,8 +747,9 @@ r"""
 
 ### Exercise 05b.1 · The critic's turn (15 minutes)
 
-`generator(z, g)` and `critic(x, d)` are two networks with their weights `g` and `d`; the critic's scores are (n,). Return the
-critic's loss of the non-saturating game for real `x` and noise `z`. Its gradient must reach `d`, and must *not* reach `g`.
+`generator(z, g)` and `critic(x, d)` are two networks with their weights `g` and `d`; the critic's scores are (n,).
+Return the critic's loss of the non-saturating game for real `x` and noise `z`. Its gradient must reach `d`, and
+must *not* reach `g`.
 """
 
 
@@ -757,9 +765,10 @@ check("05b.1", critic_loss_of)
 r"""
 ### Exercise 05b.2 · The penalty of WGAN-GP (20 minutes)
 
-`critic(x, d)` turns points (n, k) into scores (n,). Return $\lambda$ times the mean of $(\|\nabla f(\tilde{\mathbf x})\|-1)^2$ at the
-places $\tilde{\mathbf x} = (1-u)\,\mathbf x_{\text{real}} + u\,\mathbf x_{\text{fake}}$, with one given `u`, (n,), for each pair. A gradient
-must flow to `d`.
+`critic(x, d)` turns points (n, k) into scores (n,). Return $\lambda$ times the mean of
+$(\|\nabla f(\tilde{\mathbf x})\|-1)^2$ at the places
+$\tilde{\mathbf x} = (1-u)\,\mathbf x_{\text{real}} + u\,\mathbf x_{\text{fake}}$, with one given `u`, (n,), for
+each pair. A gradient must flow to `d`.
 """
 
 
@@ -775,8 +784,8 @@ check("05b.2", slope_penalty)
 r"""
 ### Exercise 05b.3 · Fading in (10 minutes)
 
-`small`, (n, c, h, w), is the image of the finished size, and `large`, (n, c, 2h, 2w), that of the next. Return what a growing
-generator shows, (n, c, 2h, 2w), when the next size has faded in by `alpha`.
+`small`, (n, c, h, w), is the image of the finished size, and `large`, (n, c, 2h, 2w), that of the next. Return what
+a growing generator shows, (n, c, 2h, 2w), when the next size has faded in by `alpha`.
 """
 
 
@@ -792,8 +801,8 @@ check("05b.3", faded)
 r"""
 ### Exercise 05b.4 · Read the curves (10 minutes)
 
-The five kinds of runs again, with another seed, in another order. Return five numbers, for A, B, C, D and E: 1 healthy,
-2 the critic has won, 3 all images alike, 4 learned by heart, 5 scores without bound.
+The five kinds of runs again, with another seed, in another order. Return five numbers, for A, B, C, D and E: 1
+healthy, 2 the critic has won, 3 all images alike, 4 learned by heart, 5 scores without bound.
 """
 
 # %% tags=["hide-input"]
@@ -818,9 +827,9 @@ check("05b.4", diagnoses)
 r"""
 ### Exercise 05b.5 · The check that catches a wrong distance (15 minutes)
 
-Somebody wrote a function `distance(x, y)` for two samples on the axis of one size, both (n,), which is to be their Wasserstein distance
-$W_1$. Write the check: return `True` if it can be right, and `False` if it can't. You know what a shift does, that order does not
-matter, which pairs are matched, and a library that knows $W_1$.
+Somebody wrote a function `distance(x, y)` for two samples on the axis of one size, both (n,), which is to be their
+Wasserstein distance $W_1$. Write the check: return `True` if it can be right, and `False` if it can't. You know
+what a shift does, that order does not matter, which pairs are matched, and a library that knows $W_1$.
 """
 
 

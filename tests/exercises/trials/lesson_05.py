@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
-NAMED = 0.92  # the share of wrong answers whose cause is told, as reached, less two points
+NAMED = 0.9  # the share of wrong answers whose cause is told, as reached, less two points
 _OF_A_NUMBER = [
     f"{a} {what} over {where} is taken" for a, what in (("the", "sum"), ("the", "mean")) for where in ("everything",)
 ] + [f"a {what} over the {which} axis is taken" for what in ("sum", "mean") for which in ("first", "last")]
@@ -115,7 +115,7 @@ WRONG = {
         (lambda a, b: a.mean() - b.mean(), "Wasserstein"),
         (lambda a, b: a.sigmoid().mean() + (1 - b.sigmoid()).mean(), "without its logarithm"),
         (lambda a, b: F.logsigmoid(a.mean()) + F.logsigmoid(-b.mean()), "first"),
-        (lambda a, b: F.logsigmoid(a).mean() - F.logsigmoid(b).mean(), None),
+        (lambda a, b: F.logsigmoid(a).mean() - F.logsigmoid(b).mean(), "other loss"),
     ],
     "05.2": [
         (lambda a, b: torch.sigmoid(b - a), "fake"),
@@ -124,7 +124,7 @@ WRONG = {
         (lambda a, b: (a - b).exp(), "ratio"),
         (lambda a, b: a / (a + b), "place of the densities"),
         (lambda a, b: F.logsigmoid(a - b), "log D"),
-        (lambda a, b: torch.sigmoid((a - b) / 2), "halved"),
+        (lambda a, b: torch.sigmoid((a - b) / 2), None),
         (lambda a, b: (a > b).double(), "decision"),
         (lambda a, b: torch.sigmoid(a), "alone"),
         (lambda a, b: b.exp() / (a.exp() + b.exp()), None),
@@ -137,7 +137,7 @@ WRONG = {
         (lambda s: (-s.sigmoid() / len(s), -(1 - s.sigmoid()) / len(s)), "mean"),
         (lambda s: (-s.sigmoid() * (1 - s.sigmoid()),) * 2, "slope of D"),
         (lambda s: (s.sigmoid(), -(1 - s.sigmoid())), "minimax's sign"),
-        (lambda s: (-s.sigmoid(), 1 - s.sigmoid()), "non-saturating sign"),
+        (lambda s: (-s.sigmoid(), 1 - s.sigmoid()), None),
         (lambda s: (-s.sigmoid(),) * 2, "both"),
         (lambda s: (-s, s - 1), "sigmoid"),
     ],
@@ -162,22 +162,22 @@ WRONG = {
         (lambda c, w, x, g: g / 2 * _slopes(c, w, x).square().mean(), "coordinates"),
         (lambda c, w, x, g: g / 2 * _slopes(c, w, x).square().sum(), "sum over the points"),
         (lambda c, w, x, g: g / 2 * (_slopes(c, w, x) / len(x)).square().sum(1).mean(), "n times smaller"),
-        (lambda c, w, x, g: g / 2 * _slopes(c, w, x).detach().square().sum(1).mean(), "number|gradient"),
+        (lambda c, w, x, g: g / 2 * _slopes(c, w, x).detach().square().sum(1).mean(), "graph is cut"),
         (lambda c, w, x, g: g / 2 * c(x, w).square().mean(), "scores themselves"),
         (lambda c, w, x, g: -g / 2 * _slopes(c, w, x).square().sum(1).mean(), "sign"),
     ],
     "05.6": [
         (lambda f, w, e, n: _path(f, w, e, n, now_weight=1, last_weight=0), "simultaneous"),
-        (lambda f, w, e, n: _path(f, w, e, n, now_weight=1), "counts twice"),
+        (lambda f, w, e, n: _path(f, w, e, n, now_weight=1), "cancel"),
         (lambda f, w, e, n: _path(f, w, e, n, last_weight=-1), "not added"),
         (lambda f, w, e, n: _path(f, w, e, n, first=torch.zeros_like(w)), "not 0"),
         (lambda f, w, e, n: _path(f, w, e, n)[1:], "start is missing"),
         (lambda f, w, e, n: _path(f, w, -e, n), "along the field"),
-        (lambda f, w, e, n: _path(f, w, e, n, last_weight=2), "counts twice"),
+        (lambda f, w, e, n: _path(f, w, e, n, last_weight=2), "cancel"),
         (lambda f, w, e, n: _path(f, w, 1.0, n), "η is missing"),
         (lambda f, w, e, n: _path(f, w, e, n + 1), "too many"),
         (lambda f, w, e, n: _path(f, w, e, n)[-1], "only the last"),
-        (lambda f, w, e, n: _path(f, w, e, n, now_weight=3), "3 stands for 2"),
+        (lambda f, w, e, n: _path(f, w, e, n, now_weight=1, last_weight=2), "factors are exchanged"),
     ],
     "05.7": [
         (lambda losses: torch.is_tensor(losses(torch.zeros(2), torch.zeros(2))[0]), "accepts"),
