@@ -55,8 +55,8 @@ print("images", tuple(x0.shape))
 # %% [markdown]
 r"""
 A generator draws in one pass through one network. So you can turn its noise like a knob, and the image follows at
-once. Here $\mathbf z$ walks on a circle through the 64 dimensions of a GAN of MNIST, which the course trained in half
-an hour on one processor core. Every frame is one call.
+once. Here $\mathbf z$ walks on a circle through the 64 dimensions of a GAN of MNIST, which the course trained in
+under an hour on one processor core. Every frame is one call.
 """
 
 # %%
@@ -110,7 +110,7 @@ Each `Sequential` is one doubling or halving. The original normalizes over the b
 each image alone, so that what becomes of one $\mathbf z$ does not depend on its neighbours. The inner activations are
 ReLU in $G$ and leaky ReLU in $D$, and a $\tanh$ keeps the pixels in $[-1, 1]$.
 
-One **training turn**, written out. Who moves is decided by whose parameters the gradient is taken of.
+One **training turn**, written out. The player who moves is the one whose weights the gradient is taken of.
 """
 
 
@@ -138,10 +138,10 @@ print("turns of a step:", model.turns)
 
 # %% [markdown]
 r"""
-The course's training loop moves, for each name in `turns`, the submodule of that name with an optimizer of its own,
-on a fresh batch. Adam has no momentum here ($\beta_1 = 0$), for the reason that lesson 05 gave, and the weights
-that are used in the end are a running average over the last few hundred steps, for the other reason given there:
-players who circle have their equilibrium in the middle. Train one now.
+The course's training loop moves, for each name in `turns`, the submodule of that name, with an optimizer of its own
+and on a fresh batch. Adam has no momentum here ($\beta_1 = 0$), because momentum makes a game circle more widely
+(lesson 05, section 5). The weights that are used in the end are a running average over about the last 500 steps,
+for the other reason given there: players who circle have their equilibrium in the middle. Train one now.
 """
 
 # %%
@@ -161,7 +161,7 @@ show.figure(fig, "Three rows of digits of 8 by 8 pixels: rough ones, better ones
 # %% [markdown]
 r"""
 The losses tell little about the images: they hover around $\log 2 = 0.693$, the value of a discriminator that can't
-decide, whether the images are good or not. What tells is a measure from outside.
+decide, whether the images are good or not. It takes a measure from outside to tell.
 """
 
 # %%
@@ -331,8 +331,8 @@ for name, score in scores.items():
 # %% [markdown]
 r"""
 Measured on the digits, three sets of 2,000 images each. The non-saturating loss with a small slope penalty is the
-best of the three here. So "improved results" depends on what is compared. On these data it is not the distance that
-helps, but the penalty on the slope, which both of the good ones have.
+best of the three here, so "improved results" depends on what is compared. But each of these is one training.
+Section 4 has three trainings of each, and more.
 """
 
 # %%
@@ -341,7 +341,7 @@ assert fd["gan-digits"] < fd["wgan-gp-digits"] < fd["wgan-digits"] < 2.5
 
 # %% [markdown]
 r"""
-**So far:** a DCGAN by turns; a Wasserstein critic measures $W_1$ if its slope is held at 1, and only then.
+**So far:** a DCGAN trained by turns; a Wasserstein critic that measures $W_1$ only if its slope is held at 1.
 
 ## 3 · Ask for a digit
 
@@ -458,10 +458,10 @@ show.figure(
 r"""
 - **The critic has won**: real and generated scores part early and stand still. The loss saturates (lesson 05); use the
   non-saturating one, or a lower rate.
-- **All images alike**: *varied* falls to 0. Mode collapse, here from a hot optimizer with momentum.
-- **Learned by heart**: training scores rise, *unseen* ones fall, below even the generated. Too few images (50 here); augment them,
-  or penalize the slope.
-- **Scores without bound**: a Wasserstein critic without clipping or penalty. Real and generated grow together by thousands.
+- **All images alike**: *varied* falls to nearly 0. Mode collapse, here from a high rate with momentum.
+- **Learned by heart**: the scores of training images rise, those of *unseen* ones fall, below even the generated. There
+  are too few images (50 here): augment them, or penalize the slope.
+- **Scores without bound**: a Wasserstein critic without clipping or penalty. Real and generated scores grow together.
 
 One of them again, live:
 """
@@ -475,6 +475,8 @@ assert again["training"][-1] > 5 and again["generated"][-1] < -5 and again["vari
 
 # %% [markdown]
 r"""
+**So far:** a list of tips with their effects measured, and four failures with their faces.
+
 ## 5 · Growing
 
 High resolution was long out of reach: with a million pixels, real and generated images are told apart by any
@@ -613,6 +615,8 @@ show.figure(
 
 # %% [markdown]
 r"""
+**So far:** players that grow, and a generator that starts from drawings.
+
 ## 7 · Against diffusion, in numbers
 
 A GAN draws with one call of a small network. The diffusion model of lesson 00 needs fifty calls of a larger one. In
@@ -679,8 +683,8 @@ assert fd["cgan-digits"] < fd["ddpm-digits"] < fd["gan-digits"] < 2
 
 # %% [markdown]
 r"""
-What it has instead is a space to walk in. Below, one $\mathbf z$ for all ten classes, at three places of a circle.
-Turn it. What changes together in a row is the handwriting, what differs is the digit.
+What it has instead is a space to walk in. Below, each row has one $\mathbf z$ for all ten classes, and the rows are
+three places on a circle. Turn it: what a row has in common is the handwriting.
 """
 
 
@@ -728,9 +732,9 @@ r"""
 
 In October 2018 Christie's sold the print *Edmond de Belamy*, made by a GAN, for 432,500 dollars (the lecture shows
 it). GANs were then the best image generators there were: progressive growing had reached $1024^2$ pixels, StyleGAN
-followed. In 2021 a paper had the title *Diffusion Models Beat GANs on Image Synthesis* (lesson 11). It wasn't for
-speed, as you have just measured. Diffusion minimizes one squared error: no second player, no circling, nothing to
-balance; its loss falls, and it says something. It covers the data better, and it takes conditions well.
+followed. In 2021 a paper had the title *Diffusion Models Beat GANs on Image Synthesis* (lesson 11). Speed was not
+the reason, as you have just measured. Diffusion minimizes one squared error: no second player, no circling, nothing
+to balance; its loss falls, and it says something. It covers the data better, and it takes conditions well.
 """
 
 # %% [markdown]
