@@ -17,15 +17,21 @@ LOSSES = ("minimax", "non-saturating", "wasserstein")
 def critic_loss(real: Tensor, fake: Tensor, loss: str) -> dict[str, Tensor]:
     """What the critic makes small, from its scores of real and of generated images: -V(G, D) with D = sigmoid(score).
 
-    For wasserstein, minus the difference of the mean scores (Arjovsky, Chintala and Bottou 2017).
+    For wasserstein, minus the difference of the mean scores (Arjovsky, Chintala and Bottou 2017). Raises ValueError for
+    another loss than those in LOSSES.
     """
+    checks.one_of("loss", loss, LOSSES)
     if loss == "wasserstein":
         return {"real": -real.mean(), "fake": fake.mean()}
     return {"real": F.softplus(-real).mean(), "fake": F.softplus(fake).mean()}
 
 
 def generator_loss(fake: Tensor, loss: str) -> Tensor:
-    """What the generator makes small: log(1 - D), or -log D, which does not saturate, or minus the mean score."""
+    """What the generator makes small: log(1 - D), or -log D, which does not saturate, or minus the mean score.
+
+    Raises ValueError for another loss than those in LOSSES.
+    """
+    checks.one_of("loss", loss, LOSSES)
     if loss == "wasserstein":
         return -fake.mean()
     return F.softplus(-fake).mean() if loss == "non-saturating" else -F.softplus(fake).mean()
@@ -51,15 +57,15 @@ class GAN(nn.Module):
         self.loss, self.penalty = checks.one_of("loss", loss, LOSSES), checks.number("penalty", penalty, 0)
         self.clip, self.classes = checks.number("clip", clip, 0), checks.whole("classes", classes, 0)
         self.turns = ("critic",) * checks.whole("critic_turns", critic_turns, 1, 100) + ("generator",)
-        checks.whole("width", width, 1)
-        scores = 1 + classes  # one for looking real, and one for looking like each class
+        self.generator, self.critic = self._networks(k + classes, 1 + classes, checks.whole("width", width, 1))
+
+    def _networks(self, inputs: int, scores: int, width: int) -> tuple[nn.Module, nn.Module]:
+        """The players; of the critic's scores the first is for looking real, the others for looking like each class."""
         if len(self.shape) == 3:
-            self.generator = dcgan.generator(k + classes, self.shape, width)
-            self.critic = dcgan.critic(self.shape, scores, width)
-        else:
-            dim = math.prod(self.shape)
-            self.generator = nn.Sequential(perceptron(k + classes, width, width, dim), nn.Unflatten(1, self.shape))
-            self.critic = nn.Sequential(nn.Flatten(), perceptron(dim, width, width, scores))
+            return dcgan.generator(inputs, self.shape, width), dcgan.critic(self.shape, scores, width)
+        dim = math.prod(self.shape)
+        generator = nn.Sequential(perceptron(inputs, width, width, dim), nn.Unflatten(1, self.shape))
+        return generator, nn.Sequential(nn.Flatten(), perceptron(dim, width, width, scores))
 
     def draw(self, shape: tuple[int, ...], generator: Generator | None, device: torch.device) -> dict[str, Tensor]:
         """z, (batch, k), and, for the penalty on a Wasserstein critic, how far from the real to the generated image."""
@@ -75,7 +81,11 @@ class GAN(nn.Module):
         u: Tensor | None = None,
         turn: str = "critic",
     ) -> Tensor | dict[str, Tensor]:
-        """The loss of the player whose turn it is; the other one's weights are not to be moved by it."""
+        """The loss of the player whose turn it is; the other one's weights are not to be moved by it.
+
+        Raises ValueError for another turn, and for x_0 that are none of the model's.
+        """
+        checks.one_of("turn", turn, self.turns)
         if self.clip:
             with torch.no_grad():
                 for weight in self.critic.parameters():
@@ -84,13 +94,15 @@ class GAN(nn.Module):
             return generator_loss(self.score(self.generate(z, cond), cond), self.loss)
         if len(self.shape) == 3:
             check_images(x0, shape=self.shape)
+        elif x0.shape[1:] != self.shape:
+            raise ValueError(f"x0 must be points of shape (batch, *{self.shape}); got {tuple(x0.shape)}")
         with torch.no_grad():
             fake = self.generate(z, cond)
         parts = critic_loss(self.score(x0, cond), self.score(fake, cond), self.loss)
         return parts | ({"penalty": self.penalty * self._penalty(x0, fake, cond, u)} if self.penalty else {})
 
     def generate(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
-        """G(z), images in [-1, 1] or points, of z (batch, k)."""
+        """G(z), images in [-1, 1] or points, of z (batch, k). Raises ValueError for z of another shape."""
         return self.generator(self._told(z, cond))
 
     def scores(self, x: Tensor) -> Tensor:
@@ -112,12 +124,16 @@ class GAN(nn.Module):
 
     def sample(self, n: int, generator: Generator, cond: Tensor | None = None) -> Tensor:
         """n images or points in one pass; cond: (n,), the class of each, random without it."""
+        checks.whole("n", n, 1)
+        checks.generator(generator, or_none=False)
         if self.classes and cond is None:
             cond = torch.randint(self.classes, (n,), generator=generator, device=generator.device)
         return self.generate(torch.randn(n, self.k, generator=generator, device=generator.device), cond)
 
     def _told(self, z: Tensor, cond: Tensor | None) -> Tensor:
         """z with the class beside it, where the players are told it."""
+        if not torch.is_tensor(z) or z.ndim != 2 or z.shape[1] != self.k:
+            raise ValueError(f"z must be noise of shape (batch, {self.k}); got {checks.shown(z)}")
         return torch.cat([z, one_hot(cond, self.classes, z)], dim=1) if self.classes else z
 
     def _penalty(self, real: Tensor, fake: Tensor, cond: Tensor | None, u: Tensor | None) -> Tensor:

@@ -79,14 +79,16 @@ class ProgressiveGAN(GAN):
     def __init__(
         self, shape: tuple[int, ...], k: int = 32, width: int = 32, doublings: int = 1, grow: int = 500, **options: Any
     ):
+        self.doublings = checks.whole("doublings", doublings, 1, 10)
         super().__init__(shape, k, width, **options)
-        checks.whole("doublings", doublings, 1)
-        if len(self.shape) != 3 or self.shape[1] % 2**doublings or self.shape[2] % 2**doublings:
-            raise ValueError(f"images of shape {self.shape} can't be halved {doublings} times")
-        self.doublings, self.grow = doublings, checks.whole("grow", grow, 1)
-        self.generator = GrowingGenerator(k + self.classes, self.shape, width, doublings)
-        self.critic = GrowingCritic(self.shape, 1 + self.classes, width, doublings)
+        self.grow = checks.whole("grow", grow, 1)
         self.register_buffer("steps", torch.tensor(0))
+
+    def _networks(self, inputs: int, scores: int, width: int) -> tuple[nn.Module, nn.Module]:
+        if len(self.shape) != 3 or self.shape[1] % 2**self.doublings or self.shape[2] % 2**self.doublings:
+            raise ValueError(f"images of shape {self.shape} can't be halved {self.doublings} times")
+        sizes = (width, self.doublings)
+        return GrowingGenerator(inputs, self.shape, *sizes), GrowingCritic(self.shape, scores, *sizes)
 
     def forward(self, *args: Any, turn: str = "critic", **draws: Any) -> Tensor | dict[str, Tensor]:
         """As GAN's; a generator's turn ends a step, and they are counted."""

@@ -56,21 +56,27 @@ class Refiner(nn.Module):
         self, x0: Tensor, cond: Tensor | None = None, drawn: Tensor | None = None, eps: Tensor | None = None,
         turn: str = "critic",
     ) -> dict[str, Tensor]:  # fmt: skip
-        """The loss of the player whose turn it is: of each patch of the critic's, 1 where it looks real."""
+        """The loss of the player whose turn it is, on average over the patches. Raises ValueError for another turn."""
+        checks.one_of("turn", turn, self.turns)
         if turn == "generator":
             refined = self.refine(drawn, eps)
             change = (refined - drawn).abs().mean()
             return {"real": generator_loss(self.critic(refined), "non-saturating"), "keep": self.keep * change}
         with torch.no_grad():
             refined = self.refine(drawn, eps)
-        return critic_loss(self.critic(check_images(x0)), self.critic(refined), "non-saturating")
+        return critic_loss(
+            self.critic(check_images(x0, shape=(1, self.size, self.size))), self.critic(refined), "non-saturating"
+        )
 
     def refine(self, drawn: Tensor, eps: Tensor) -> Tensor:
         """R(x), images in [-1, 1] of the drawings' shape."""
         return self.generator(torch.cat([drawn, eps], dim=1))
 
     def sample(self, n: int, generator: Generator, cond: Tensor | None = None) -> Tensor:
-        """n drawings, refined; cond: which digits, (n,), random ones without it."""
+        """n drawings, refined; cond: which digits, (n,), random ones without it. Raises ValueError where they are not n."""
+        checks.whole("n", n, 1)
+        checks.condition(cond, n)
+        checks.generator(generator, or_none=False)
         if cond is None:
             cond = torch.randint(10, (n,), generator=generator, device=generator.device)
         drawn = drawn_digits(cond, generator, self.size)

@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from course_lib.data import drawn_digits, load
-from course_lib.models import GAN, ProgressiveGAN, Refiner, generate
+from course_lib.data.sets.drawn import STROKES, _segments
+from course_lib.models import GAN, ProgressiveGAN, Refiner, generate, refiner
 from course_lib.models.gan import LOSSES, critic_loss, generator_loss
 from course_lib.training import Recipe, Run
 
@@ -71,6 +72,19 @@ def test_a_perfect_critic_reaches_the_jensen_shannon_divergence():
     real, fake = normal(200_000), 1.5 + 0.7 * normal(200_000, seed=1)
     parts = critic_loss(p.log_prob(real) - q.log_prob(real), p.log_prob(fake) - q.log_prob(fake), "minimax")
     assert -sum(parts.values()).item() == pytest.approx(2 * js.item() - 2 * math.log(2), abs=0.005)
+
+
+def test_a_wasserstein_critic_wants_high_scores_for_real_and_low_ones_for_generated_images():
+    parts = critic_loss(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.5]), "wasserstein")
+    assert parts["real"] == -2 and parts["fake"] == -0.25
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "hinge", None, ""])
+def test_a_loss_that_does_not_exist_is_refused_and_not_taken_for_another(loss):
+    with pytest.raises(ValueError, match="loss must be one of"):
+        generator_loss(torch.zeros(2), loss)
+    with pytest.raises(ValueError, match="loss must be one of"):
+        critic_loss(torch.zeros(2), torch.zeros(2), loss)
 
 
 # The penalties
@@ -142,6 +156,29 @@ def test_a_critic_without_any_slope_gives_a_finite_gradient(loss):
     assert all(grad.isfinite().all() for grad in torch.autograd.grad(loss, list(model.critic.parameters())))
 
 
+def test_the_penalty_of_a_told_critic_is_at_each_pairs_own_class():
+    model, x0, z = gan(loss="wasserstein", penalty=1.0, classes=3), normal(6, 2), normal(6, 3, seed=1)
+    cond, u = torch.tensor([0, 1, 2, 0, 1, 2]), torch.rand(6, generator=g(), dtype=torch.float64)
+    fake = model.generate(z, cond).detach()
+    parts, between = model(x0, cond, z=z, u=u), torch.lerp(x0, fake, u[:, None])
+    expected = (by_differences(model, between, cond) - 1).square().mean().item()
+    assert parts["penalty"].item() == pytest.approx(expected, rel=1e-4)
+    assert parts["fake"].item() == pytest.approx(model.score(fake, cond).mean().item())
+    assert parts["real"].item() == pytest.approx(-model.score(x0, cond).mean().item())
+
+
+def test_places_between_are_drawn_evenly():
+    draws = GAN((2,), k=1, width=4, loss="wasserstein", penalty=1.0).draw((20_000, 2), g(), torch.device("cpu"))
+    u = draws["u"]
+    assert u.min() >= 0 and u.max() <= 1 and abs(u.mean() - 0.5) < 0.01 and abs(u.var() - 1 / 12) < 0.003
+
+
+def test_asking_for_a_slope_leaves_the_points_as_they_were():
+    x = torch.randn(3, 2, generator=g())
+    GAN((2,), k=1, width=4).slope(x)
+    assert not x.requires_grad
+
+
 # The game
 
 
@@ -178,6 +215,66 @@ def test_clipping_keeps_the_critics_weights_in_their_range_and_no_others():
     model(torch.zeros(2, 2), z=torch.zeros(2, 32), turn="generator")
     largest = max(p.abs().max().item() for p in model.critic.parameters())
     assert largest == pytest.approx(0.01) and max(p.abs().max() for p in model.generator.parameters()) > 0.1
+
+
+def test_clipping_comes_before_either_turn():
+    for turn in ("critic", "generator"):
+        model = GAN((2,), k=1, width=4, loss="wasserstein", clip=0.01)
+        for p in model.critic.parameters():
+            p.data.fill_(-5)
+        model(torch.zeros(2, 2), z=torch.zeros(2, 1), turn=turn)
+        assert max(p.abs().max().item() for p in model.critic.parameters()) <= 0.01 + 1e-8
+
+
+@pytest.mark.parametrize(
+    "model", [GAN((2,), k=3, width=4), ProgressiveGAN((1, 8, 8), k=3, width=4), Refiner(width=4, blocks=1)]
+)
+def test_all_chance_comes_from_the_generator(model):
+    shape, found = (4, 2) if isinstance(model.turns, tuple) and getattr(model, "shape", 0) == (2,) else (4, 1, 8, 8), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            found.append([*model.draw(shape, g(), torch.device("cpu")).values(), model.sample(4, g())])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("turn", ["Generator", "discriminator", "gen", None])
+def test_a_turn_that_is_no_players_is_refused(turn):
+    z, x0 = torch.zeros(2, 3), torch.zeros(2, 1, 8, 8)
+    for model in (GAN((1, 8, 8), k=3, width=4), ProgressiveGAN((1, 8, 8), k=3, width=4)):
+        with pytest.raises(ValueError, match="turn must be one of"):
+            model(x0, z=z, turn=turn)
+    with pytest.raises(ValueError, match="turn must be one of"):
+        Refiner(width=4)(x0, drawn=x0, eps=torch.zeros(2, 4, 8, 8), turn=turn)
+
+
+@pytest.mark.parametrize(
+    ("x0", "z", "what"),
+    [
+        (255 * torch.ones(4, 1, 8, 8), torch.zeros(4, 3), "x0 must lie in"), (torch.zeros(4, 1, 28, 28), torch.zeros(4, 3), "x0 must be"),
+        (torch.zeros(4, 1, 8, 8), torch.zeros(4, 2), "z must be noise"), (torch.zeros(4, 1, 8, 8), None, "z must be noise"),
+        (torch.zeros(4, 1, 8, 8), torch.zeros(4), "z must be noise"),
+    ],
+)  # fmt: skip
+def test_images_and_noise_of_another_kind_are_refused_by_name(x0, z, what):
+    with pytest.raises(ValueError, match=what):
+        GAN((1, 8, 8), k=3, width=4)(x0, z=z)
+
+
+@pytest.mark.parametrize("x0", [torch.zeros(4, 2, 1), torch.zeros(4, 3), torch.zeros(4, 2, 2)])
+def test_points_of_another_shape_are_refused(x0):
+    with pytest.raises(ValueError, match="x0 must be points"):
+        GAN((2,), k=3, width=4)(x0, z=torch.zeros(4, 3))
+
+
+@pytest.mark.parametrize("model", [GAN((1, 8, 8), k=3, width=4), ProgressiveGAN((1, 8, 8), k=3, width=4)])
+def test_pixels_stay_in_range_however_large_the_weights_are(model):
+    for doubled in range(3):
+        if isinstance(model, ProgressiveGAN):
+            model.steps.fill_([0, 750, 5000][doubled])
+        for p in model.generator.parameters():
+            p.data.mul_(30)
+        assert model.sample(50, g()).abs().max() <= 1
 
 
 def test_the_critic_moves_as_often_as_it_was_told_before_the_generator_does():
@@ -253,6 +350,18 @@ def test_a_condition_that_is_no_class_for_each_is_refused(cond):
         gan(classes=3).generate(normal(3, 3), cond)
 
 
+# The average
+
+
+def test_the_average_is_taken_once_a_step_however_many_turns_it_has():
+    recipe = Recipe("thrice", "moons", "gan", {"shape": [2], "critic_turns": 3, "width": 8}, steps=2, batch=16)
+    run, at = Run(recipe, device="cpu"), []
+    update = run._average.update_parameters
+    run._average.update_parameters = lambda model: at.append(run.step) or update(model)
+    list(run)
+    assert at == [0, 1]
+
+
 # Growing
 
 
@@ -292,6 +401,10 @@ def test_fading_in_joins_the_sizes_without_a_jump():
             assert 0 < gap < 0.3 * (look(half) - look(next_)).abs().max()
 
 
+def test_images_need_not_be_multiples_of_4_where_they_are_halved_once():
+    assert ProgressiveGAN((1, 14, 14), k=2, width=4, doublings=1).sample(2, g()).shape == (2, 1, 14, 14)
+
+
 def test_the_generators_turn_counts_the_steps_and_the_average_knows_them():
     recipe = Recipe("grows", "digits", "progressive-gan", {"shape": [1, 8, 8], "width": 4, "grow": 2}, steps=7, batch=8)
     run = Run(recipe, device="cpu")
@@ -319,6 +432,28 @@ def test_every_drawn_digit_is_nearest_to_other_drawings_of_itself(size):
     assert (nearest == label).double().mean() > 0.95
 
 
+def test_drawings_look_like_the_real_digits_of_their_label():
+    real = load("digits").train
+    means = torch.stack([real.x0[real.label == k].mean(0) for k in range(10)]).flatten(1)
+    drawn = torch.stack([drawn_digits(torch.full((100,), k), g(k)).mean(0) for k in range(10)]).flatten(1)
+    like = torch.corrcoef(torch.cat([drawn, means]))[:10, 10:]
+    assert (like.argmax(1) == torch.arange(10)).all() and like.diagonal().min() > 0.6
+
+
+def test_a_digit_lies_anywhere_in_both_directions():
+    ink = (drawn_digits(torch.zeros(400, dtype=torch.long), g(), 28) > 0)[:, 0].double()
+    place = torch.arange(28.0, dtype=torch.float64)
+    row, column = ((ink.sum(axis) * place).sum(1) / ink.sum((1, 2)) for axis in (2, 1))
+    assert torch.corrcoef(torch.stack([row, column]))[0, 1].abs() < 0.3 and min(row.std(), column.std()) > 0.4
+
+
+def test_loops_are_closed_and_short_digits_have_no_dot_in_the_corner():
+    for stroke in (STROKES[0][0], *STROKES[8]):
+        assert math.dist(stroke[0], stroke[-1]) < 1e-9
+    starts, ends = _segments()
+    assert (starts.abs().sum(-1) + ends.abs().sum(-1)).min() > 0
+
+
 @pytest.mark.parametrize(
     "label", [torch.tensor([10]), torch.tensor([-1]), torch.tensor([0.5]), 3, torch.zeros(2, 2).long()]
 )
@@ -337,6 +472,43 @@ def test_the_refiners_loss_is_realism_and_keeping_near_the_drawing():
     probability = torch.sigmoid(model.critic(refined))  # of each patch
     assert probability.shape[2:] == (4, 4)
     assert parts["real"].item() == pytest.approx(-probability.log().mean().item(), rel=1e-5)
+
+
+def test_the_refiners_critic_is_a_classifier_of_patches_that_the_refiner_does_not_learn_from():
+    torch.manual_seed(0)
+    model, real = Refiner(width=4, blocks=1), load("digits").train.x0[:6]
+    draws = model.draw((6, 1, 8, 8), g(), torch.device("cpu"))
+    parts, scores, fake = model(real, **draws), model.critic(real), model.critic(model.refine(**draws))
+    expected = F.binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
+    assert parts["real"].item() == pytest.approx(expected.item(), rel=1e-5)
+    expected = F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+    assert parts["fake"].item() == pytest.approx(expected.item(), rel=1e-5)
+    sum(parts.values()).backward()
+    assert grads(model) and all(name.startswith("critic") for name in grads(model))
+    for bad in (255 * real, torch.zeros(6, 1, 28, 28)):
+        with pytest.raises(ValueError, match="x0 must"):
+            model(bad, **draws)
+
+
+def test_the_refiner_draws_all_digits_and_those_that_are_asked_for(monkeypatch):
+    model, asked = Refiner(width=4, blocks=1), []
+    honest = refiner.drawn_digits
+    monkeypatch.setattr(refiner, "drawn_digits", lambda label, *rest: asked.append(label) or honest(label, *rest))
+    eps = model.draw((5000, 1, 8, 8), g(), torch.device("cpu"))["eps"]
+    assert abs(eps.mean()) < 0.01 and abs(eps.std() - 1) < 0.01
+    assert ((torch.bincount(asked[0], minlength=10) / 5000 - 0.1).abs() < 0.02).all()
+    cond = torch.arange(10).repeat(2)
+    model.sample(20, g(), cond)
+    assert torch.equal(asked[1], cond)
+    with pytest.raises(ValueError, match="cond must"):
+        model.sample(5, g(), cond[:2])
+
+
+def test_a_residual_block_adds_to_what_it_gets():
+    block, x = refiner.Residual(4), torch.randn(2, 4, 5, 5, generator=g())
+    torch.nn.init.zeros_(block.f[2].weight)
+    torch.nn.init.zeros_(block.f[2].bias)
+    assert torch.equal(block(x), x)
 
 
 def test_a_patch_of_the_refiners_critic_sees_no_far_pixel():

@@ -588,3 +588,14 @@ def test_a_card_that_can_not_be_rewritten_stays_as_it_was(run_folder, monkeypatc
             update_card(folder, fd=1.5)
     assert (folder / "recipe.json").read_bytes() == before
     assert load_trained(folder).step == 8
+
+
+def test_an_optimizers_state_is_in_the_order_of_its_weights_whichever_moved_first():
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = torch.optim.AdamW(weights)
+    for one in reversed(weights):
+        one.grad = torch.ones(2)
+        optimizer.step()
+        one.grad = None
+    state = checkpoint.state_of(optimizer)["state"]
+    assert list(optimizer.state_dict()["state"]) == [2, 1, 0] and list(state) == [0, 1, 2]

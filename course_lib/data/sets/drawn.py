@@ -37,7 +37,8 @@ def drawn_digits(label: Tensor, generator: Generator, size: int = 8) -> Tensor:
 
     Raises ValueError for a label that is no digit.
     """
-    checks.whole("size", size, 4)
+    checks.whole("size", size, 4, 1024)
+    checks.generator(generator, or_none=False)
     if not torch.is_tensor(label) or label.ndim != 1 or label.dtype != torch.int64:
         raise ValueError(f"label must be whole numbers, (n,); got {checks.shown(label)}")
     if label.numel() and not (label.min() >= 0 and label.max() <= 9):
