@@ -28,7 +28,7 @@ Exercise(
         {"generator": _generator, "critic": _critic, "g": normal(5, 2, 4), "d": normal(6, 4, 3), "x": normal(7, 3, 4),
          "z": normal(8, 7, 2)},
     ],
-    gives=[Value("the loss", "mean of −log D(x), plus mean of −log(1 − D(G(z)))", gradient="g d")],
+    gives=[Value("the loss", "mean of −log D(x), plus mean of −log(1 − D(G(z)))", gradient="d g")],
     slips={
         "the generator gets a gradient too: detach what it makes": "generator(z, g).detach() -> generator(z, g)",
         "the sign: a loss is made small, so it is −V":
@@ -49,7 +49,7 @@ Exercise(
         "the fake images are missing": "return F.softplus(-critic(x, d)).mean()",
         "one mean over all images": "fake = generator(z, g).detach()\n"
                                     "return torch.cat([F.softplus(-critic(x, d)), F.softplus(critic(fake, d))]).mean()",
-        "the critic gets no gradient: its own scores must not be detached":
+        "the critic gets no gradient: cut only what comes from the generator":
             "fake = generator(z, g).detach()\nd = d.detach()\n"
             "return F.softplus(-critic(x, d)).mean() + F.softplus(critic(fake, d)).mean() + 0 * g.sum()",
     },
@@ -94,7 +94,7 @@ Exercise(
         "the sum over the points": "(slope.norm(dim=1) - 1).square().mean() -> (slope.norm(dim=1) - 1).square().sum()",
         "the mean score's slope is n times smaller: take the sum of the scores":
             "critic(between, d).sum() -> critic(between, d).mean()",
-        "without create_graph=True the penalty is a mere number to the critic's weights":
+        "the graph is cut, by detach or without create_graph=True: no gradient flows to d":
             "slope.norm(dim=1) - 1 -> slope.detach().norm(dim=1) - 1",
     },
     hints=[
@@ -141,34 +141,37 @@ Exercise(
 
 
 def diagnoses():
-    return [4, 1, 5, 3, 2]
+    return [3, 1, 4, 2]
 
 
 LOOK = {
-    (2, 3): "look at the size of the scores, and at how varied the images are in the end",
-    (1, 4): "where do the unseen images lie, beside the generated ones?",
-    (1, 5): "read the numbers on the axis of scores", (4, 5): "read the numbers on the axis of scores",
+    (1, 3): "where do the unseen images lie, beside the generated ones?", (1, 4): "read the numbers on the axis of scores",
+    (3, 4): "read the numbers on the axis of scores",
 }  # fmt: skip
 
 
 def _read(answer):
-    """What is wrong with five numbers; the right ones are never told."""
-    given = [int(number) for number in answer()]
-    if len(given) != 5 or not set(given) <= {1, 2, 3, 4, 5}:
-        return f"five numbers from 1 to 5 are wanted, for A, B, C, D and E; got {given}"
+    """What is wrong with four numbers; the right ones are never told."""
+    wanted = "four numbers from 1 to 4 are wanted, for A, B, C and D"
+    try:
+        given = [int(number) for number in answer()]
+    except (TypeError, ValueError):
+        return f"{wanted}, in this order, such as [1, 2, 3, 4]"
+    if len(given) != 4 or not set(given) <= {1, 2, 3, 4}:
+        return f"{wanted}; got {given}"
     wrong = [i for i, (own, right) in enumerate(zip(given, diagnoses(), strict=True)) if own != right]
     if not wrong:
         return ""
     if len(wrong) == 2 and given[wrong[0]] == diagnoses()[wrong[1]] and given[wrong[1]] == diagnoses()[wrong[0]]:
         kinds = tuple(sorted(given[i] for i in wrong))
-        letters = " and ".join("ABCDE"[i] for i in wrong)
+        letters = " and ".join("ABCD"[i] for i in wrong)
         return f"{letters} are exchanged: {LOOK.get(kinds, 'how varied are the images of each?')}"
-    if given == [diagnoses().index(kind) + 1 for kind in range(1, 6)]:
+    if given == [diagnoses().index(kind) + 1 for kind in range(1, 5)]:
         return "that is the place of each kind; asked for is the kind at each place"
-    if given == [1, 2, 3, 4, 5]:
+    if given == [1, 2, 3, 4]:
         return "those are the kinds in their own order; the runs stand in another"
-    twice = "" if len(set(given)) == 5 else "; each kind is there once"
-    return f"{5 - len(wrong)} of 5 are right{twice}"
+    twice = "" if len(set(given)) == 4 else "; each kind is there once"
+    return f"{4 - len(wrong)} of 4 are right{twice}"
 
 
 Exercise(
@@ -176,22 +179,21 @@ Exercise(
     diagnoses,
     check=_read,
     slips={
-        "D and E are exchanged: look at the size of the scores": "return [4, 1, 5, 2, 3]",
-        "A and B are exchanged: where do the unseen images lie": "return [1, 4, 5, 3, 2]",
-        "B and C are exchanged: read the numbers": "return [4, 5, 1, 3, 2]",
-        "A and C are exchanged: read the numbers": "return [5, 1, 4, 3, 2]",
-        "A and D are exchanged: how varied are the images": "return [3, 1, 5, 4, 2]",
-        "C and E are exchanged: how varied are the images": "return [4, 1, 2, 3, 5]",
-        "the kinds in their own order": "return [1, 2, 3, 4, 5]",
-        "the place of each kind": "return [2, 5, 4, 1, 3]",
-        "2 of 5 are right": "return [4, 5, 2, 3, 1]",
-        "each kind is there once": "return [4, 1, 5, 3, 3]",
-        "five numbers from 1 to 5 are wanted": "return [4, 1, 5, 3]",
+        "A and B are exchanged: where do the unseen images lie": "return [1, 3, 4, 2]",
+        "B and C are exchanged: read the numbers": "return [3, 4, 1, 2]",
+        "A and C are exchanged: read the numbers": "return [4, 1, 3, 2]",
+        "A and D are exchanged: how varied are the images": "return [2, 1, 4, 3]",
+        "B and D are exchanged: how varied are the images": "return [3, 2, 4, 1]",
+        "C and D are exchanged: how varied are the images": "return [3, 1, 2, 4]",
+        "the kinds in their own order": "return [1, 2, 3, 4]",
+        "the place of each kind": "return [2, 4, 1, 3]",
+        "0 of 4 are right": "return [4, 3, 2, 1]",
+        "each kind is there once": "return [3, 1, 4, 4]",
+        "four numbers from 1 to 4 are wanted": "return [3, 1, 4]",
     },
     hints=[
-        "First the lower row: in which two runs are all images alike? Then the numbers on the axes of the upper row.",
-        "Unseen images below the generated ones: the critic knows its training images by heart. Of the two without variety, "
-        "the one whose scores stand still near 20 has won; the other's reach beyond 50.",
+        "First the lower row: in which run are all images alike? Then the numbers on the axes of the upper row.",
+        "Unseen images below the generated ones: the critic knows its training images by heart.",
     ],
 )  # fmt: skip
 

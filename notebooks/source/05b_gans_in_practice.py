@@ -29,22 +29,20 @@ import matplotlib.pyplot as plt
 import torch
 from ipywidgets import FloatSlider, IntSlider
 from scipy.stats import wasserstein_distance
-from torch import nn
 from torch.nn import functional as F
 
 # %%
 from course_lib import data, show
-from course_lib.agree import agree, agree_mean
+from course_lib.agree import agree
 from course_lib.exact import GaussianMixture
 from course_lib.exercises import check, hint, solution
 from course_lib.experiments import results
-from course_lib.experiments.curves_digits import curves
+from course_lib.experiments.curves_digits import curves, lettered
 from course_lib.experiments.tips_digits import judged, play
 from course_lib.metrics import condition_accuracy, nearest_distance, quality
-from course_lib.models import GAN, ProgressiveGAN, generate
-from course_lib.models.gan import critic_loss, generator_loss
-from course_lib.nets import dcgan, perceptron
-from course_lib.training import Recipe, Run, load_trained, recipe_named
+from course_lib.models import GAN, generate
+from course_lib.nets import dcgan
+from course_lib.training import Run, load_trained, recipe_named
 
 # %%
 show.use_style()
@@ -74,7 +72,7 @@ def on_circle(turn):
 # %% tags=["hide-input"]
 with torch.no_grad():
     frames = [
-        show.grid(mnist_gan.generate(on_circle(i / 30)), columns=8, width=5) for i in range(30)
+        show.grid(mnist_gan.generate(on_circle(i / 20)), columns=8, width=5) for i in range(20)
     ]
 show.film(
     frames, "24 handwritten digits flow into other digits and back, without a break.", hold=0.2
@@ -85,7 +83,7 @@ r"""
 ## 1 · A network for each player
 
 The lecture's advice is to "use Deep Convolutional Generative Adversarial Networks when you can". The **DCGAN**
-(Radford, Metz and Chintala, 2016) has no pooling and hardly a fully connected layer. The generator begins with few
+(Radford, Metz and Chintala, 2016) has no pooling and hardly any fully connected layers. The generator begins with few
 pixels and many channels, and doubles the size by **transposed convolutions**; the discriminator mirrors it with
 strides of 2. A transposed convolution with kernel 4, stride 2 and padding 1 turns $n$ pixels into
 $(n-1)\cdot2 - 2 + 4 = 2n$.
@@ -102,16 +100,19 @@ def shapes(net, x):
     return x
 
 
-print("generator"), shapes(G, torch.randn(5, 32))
-print("discriminator"), shapes(D, x0[:5])
+print("generator")
+images = shapes(G, torch.randn(5, 32))
+print("discriminator")
+scores = shapes(D, x0[:5])
 
 # %% [markdown]
 r"""
-Each `Sequential` is one doubling or halving. The original normalizes over the batch. Here a `GroupNorm` does it for
-each image alone, so that what becomes of one $\mathbf z$ does not depend on its neighbours. The inner activations are
-ReLU in $G$ and leaky ReLU in $D$, and a $\tanh$ keeps the pixels in $[-1, 1]$.
+Each `Sequential` is one doubling or halving. The original normalizes over the batch, in both players. Here only $G$
+is normalized, by a `GroupNorm` for each image alone, so that what becomes of one $\mathbf z$ does not depend on its
+neighbours. The inner activations are ReLU in $G$ and leaky ReLU in $D$, and a $\tanh$ keeps the pixels in
+$[-1, 1]$.
 
-One **training turn**, written out. The player who moves is the one whose weights the gradient is taken of.
+One **training turn**, written out. The player who moves is the one with respect to whose weights we differentiate.
 """
 
 
@@ -141,8 +142,9 @@ print("turns of a step:", model.turns)
 r"""
 The course's training loop moves, for each name in `turns`, the submodule of that name, with an optimizer of its own
 and on a fresh batch. Adam has no momentum here ($\beta_1 = 0$), because momentum makes a game circle more widely
-(lesson 05, section 5). The weights that are used in the end are a running average over about the last 500 steps,
-for the other reason given there: players who circle have their equilibrium in the middle. Train one now.
+(lesson 05, section 5). The weights that are used in the end are a running average over about the last 500 steps:
+players who circle have their equilibrium in the middle. (Here the rate falls to 0 at the end, which calms them as
+well.) Train one now.
 """
 
 # %%
@@ -161,8 +163,8 @@ show.figure(fig, "Three rows of digits of 8 by 8 pixels: rough ones, better ones
 
 # %% [markdown]
 r"""
-The losses tell little about the images: they hover around $\log 2 = 0.693$, the value of a discriminator that can't
-decide, whether the images are good or not. It takes a measure from outside to tell.
+Three losses, on real images, on generated ones, and the generator's: each stays near $\log 2 = 0.693$, the loss of a
+discriminator that can't decide. So they do not say how good the images are. It takes a measure from outside to tell.
 """
 
 # %%
@@ -216,14 +218,15 @@ A network must be kept from growing steep. Two ways:
 - **Clipping** (WGAN; Arjovsky, Chintala and Bottou, 2017): after each step, all weights are cut to $[-c, c]$. Then the
   slope has *some* bound, which nobody knows.
 - **A penalty** (WGAN-GP; Gulrajani et al., 2017): $\lambda\,\mathbb E[(\|\nabla f(\tilde{\mathbf x})\|-1)^2]$ at random places
-  $\tilde{\mathbf x}$ between a real and a fake point, because the best $f$ has slope 1 there.
+$\tilde{\mathbf x}$ between a real and a fake point. On the axis the best $f$ has slope ±1 wherever $F_g\ne F_r$; in
+more dimensions only on the way from a point to its partner, so there the penalty is a rule of thumb.
 
 **Predict first:** which of them finds $W_1$?
 """
 
 
 # %%
-def wasserstein_critic(seed, clip=0.0, penalty=0.0, warm_up=True, steps=500):
+def wasserstein_critic(seed, clip=0.0, penalty=0.0, warm_up=True, pair=(p_r, p_g), steps=500):
     """A critic of the two mixtures on the axis, trained alone."""
     torch.manual_seed(seed)
     model = GAN((1,), k=1, width=32, loss="wasserstein", clip=clip, penalty=penalty)
@@ -231,7 +234,7 @@ def wasserstein_critic(seed, clip=0.0, penalty=0.0, warm_up=True, steps=500):
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 5e-3 * (1 - step / steps)
         model.penalty = penalty * min(1, 2 * step / steps) if warm_up else penalty
-        real, fake = (p.sample(256, rng).float() for p in (p_r, p_g))
+        real, fake = (p.sample(256, rng).float() for p in pair)
         model.generate = lambda z, cond, fake=fake: fake  # the points that a generator would make
         loss = sum(model(real, z=fake, u=torch.rand(256, generator=rng)).values())
         optimizer.zero_grad()
@@ -303,23 +306,33 @@ wall of height $\lambda$.
 
 # %%
 ends = []
-for seed in range(6):
-    critic = wasserstein_critic(seed, penalty=10.0, warm_up=False, steps=300)
+for seed in range(3):
+    critic = wasserstein_critic(seed, penalty=10.0, warm_up=False)
     ends.append((weight * critic.score(axis.float()).detach().double()).sum().item())
 print("without a warm-up:", [f"{value:.2f}" for value in ends])
 assert max(ends) < 0.5 * exact
 
 # %% [markdown]
 r"""
-A clipped critic reports $K\cdot W_1$ with a $K$ that depends on $c$ and on the network. As a *direction* for the
-generator that may do, as a number it means nothing, and its weights pile up at the limits:
+A clipped critic's number is not even proportional to $W_1$. Shift $p_r$ by as much as $W_1$ was: the distance is
+the same, the report is not. As a *direction* for the generator it may do. Its weights pile up at the limits:
 """
+
+# %%
+shifted = GaussianMixture(p_r.mean + exact, p_r.cov, p_r.weight)
+critic = wasserstein_critic(0, clip=0.1, pair=(p_r, shifted))
+where = axis.float()
+with torch.no_grad():
+    moved = p_r.log_prob(axis).exp() - shifted.log_prob(axis).exp()
+    report = (h * moved * critic.score(where).double()).sum().item()
+print(f"the same W₁, clipped at 0.1: {report:.3f} now, {found['clipped at 0.1'].mean():.3f} before")
+assert report > 3 * found["clipped at 0.1"].max()
 
 # %%
 clipped = load_trained("wgan-digits").model
 weights = torch.cat([p.flatten() for p in clipped.critic.parameters()])
 at_the_limit = (weights.abs() > 0.98 * clipped.clip).float().mean().item()
-print(f"{at_the_limit:.0%} of the clipped critic's weights are at ±{clipped.clip}")
+print(f"{at_the_limit:.0%} of the shipped critic's weights are within 2 % of ±{clipped.clip}")
 assert at_the_limit > 0.15
 
 # %%
@@ -331,9 +344,10 @@ for name, score in scores.items():
 
 # %% [markdown]
 r"""
-Measured on the digits, three sets of 2,000 images each. The non-saturating loss with a small slope penalty is the
-best of the three here, so "improved results" depends on what is compared. But each of these is one training.
-Section 4 has three trainings of each, and more.
+Measured on the digits, three sets of 2,000 images each. The non-saturating loss with a small slope penalty has the
+best FD of the three, the clipped critic (which moves three times a step) the best recall. So "improved results"
+depends on what is compared. And each of these is one training; section 4 has three of each kind, on a smaller
+budget.
 """
 
 # %%
@@ -348,8 +362,8 @@ r"""
 
 The **conditional GAN** (Mirza and Osindero, 2014) tells both players the class $y$. The generator gets it beside
 $\mathbf z$. The discriminator must judge "is this a real $y$?" and not just "is this real?", otherwise the
-generator could ignore $y$ without being punished. In `course_lib` it answers with one score for looking real, and
-one more for each class:
+generator could ignore $y$ without being punished. They feed $y$ to it as an input; in `course_lib` it answers with
+one score for looking real, and one more for each class:
 
 $$ s(\mathbf x\mid y) = s_0(\mathbf x) + s_y(\mathbf x) $$
 """
@@ -370,7 +384,8 @@ show.figure(fig, "A grid of generated digits: in each row the same digit, in ten
 
 # %% [markdown]
 r"""
-The discriminator has learned the classes as well: it scores the same image higher when it is announced as what it is.
+The discriminator has learned the classes as well: on average it scores an image higher when it is announced as what
+it is.
 """
 
 # %%
@@ -384,9 +399,12 @@ assert right.mean() > wrong.mean() + 0.3
 r"""
 ## 4 · Which tips help?
 
-"Bad news: GANs are hard to train", says the lecture, and gives tips. So let us test them: each alone, on the same
-network, budget and data, with three seeds. *Plain* is the DCGAN with the non-saturating loss and Adam without
-momentum, and nothing else.
+"Bad news: GANs are hard to train", says the lecture, and gives tips: "use other loss functions", "avoid sparse
+gradients: ReLU, MaxPool", "use SGD for discriminator and ADAM for generator", "use dropouts in G in both train and
+test phase". We test them, each alone, on the same budget and data, with three seeds. *Plain* is the DCGAN with the
+non-saturating loss and Adam without momentum, and nothing else. *R1* is lesson 05's slope penalty; *real labels
+0.9* trains $D$ towards 0.9 instead of 1; *noise* is added to all images that $D$ sees; *SGD* moves $D$ without
+Adam.
 """
 
 # %%
@@ -416,11 +434,11 @@ show.figure(
 
 # %% [markdown]
 r"""
-Most tips change less than luck: their dots lie where the plain GAN's own three lie. Two stand out. With **Adam's
-usual momentum** of 0.9 nothing is learned at all, as the theory of lesson 05 warned. **Without convolutions** a
-third of the recall is gone. Dropout in $G$, in training and test as the lecture says, gives some more recall for
-less precision. And the Wasserstein losses, with one move of the critic for one of the generator, are not better
-here but worse.
+For most tips the mean lies within 0.2 of the plain GAN's, and three trainings of one kind differ by as much. Five
+rows lie wholly to the right. **Adam's usual momentum** of 0.9 at this rate kills the generator: worse than lesson
+05's circling. **Without convolutions** recall drops by a third. Dropout in $G$ gives some more recall, for less
+precision and a worse FD. And the Wasserstein losses, with one move of the critic for each of the generator, are
+worse here.
 """
 
 
@@ -461,8 +479,8 @@ r"""
 
 FD is measured now and then; the scores are there at every step. They tell more than the losses, if you watch three
 of them: the mean score of training images, of *unseen* images, and of generated ones. A fourth number needs no
-critic: how far apart two generated images are, compared with two real ones (*varied*). Four runs that went wrong,
-and a healthy one:
+critic: how far apart two generated images are, compared with two real ones (*varied*). A healthy run, and four
+others:
 """
 
 # %%
@@ -479,7 +497,7 @@ for name, row in runs.items():
 # %%
 def show_runs(named, seed):
     """Scores of training (black), unseen (blue), generated images (orange); how varied."""
-    fig, axes = plt.subplots(2, 5, figsize=(8.6, 4.0), sharex=True, height_ratios=[1.5, 1])
+    fig, axes = plt.subplots(2, len(named), figsize=(8.6, 4.0), sharex=True, height_ratios=[1.5, 1])
     for (name, row), (top, bottom) in zip(named.items(), axes.T, strict=True):
         for key, role in (("unseen", "signal"), ("training", "data"), ("generated", "GAN")):
             top.plot(recorded["steps"], row[key][seed], **show.style(role))
@@ -492,21 +510,19 @@ def show_runs(named, seed):
 
 
 # %% tags=["hide-input"]
-short = {"healthy": "healthy", "the critic has won": "critic won", "all images alike": "all alike",
-         "learned by heart": "by heart", "scores without bound": "no bound"}  # fmt: skip
-fig = show_runs({short[name]: row for name, row in runs.items()}, seed=0)
-show.title(fig, "Each failure has a face")
+panels = ("healthy", "critic won", "no momentum", "by heart", "no bound")
+fig = show_runs(dict(zip(panels, runs.values(), strict=True)), seed=0)
+show.title(fig, "Each failure has its own signature")
 show.figure(
     fig, "Five pairs of curves over 600 steps: scores that stay together, that part, that grow."
 )
 
 # %% [markdown]
 r"""
-- **The critic has won**: real and generated scores part early and stand still. The loss saturates (lesson 05); use the
-  non-saturating one, or a lower rate.
-- **All images alike**: *varied* falls to nearly 0. Mode collapse, here from a high rate with momentum.
-- **Learned by heart**: the scores of training images rise, those of *unseen* ones fall, below even the generated. There
-  are too few images (50 here): augment them, or penalize the slope.
+- **The critic has won**: real and generated scores part early and stay apart, and all images look alike. This is the
+  minimax loss at a high rate *with* momentum. The third run has the same loss and rate *without*: it is healthy.
+- **Learned by heart**: the scores of training images rise, those of *unseen* ones fall below even the generated. $D$ knows
+  its 50 images. The healthy run has 1,297.
 - **Scores without bound**: a Wasserstein critic without clipping or penalty. Real and generated scores grow together.
 
 One of them again, live:
@@ -527,8 +543,8 @@ r"""
 
 High resolution was long out of reach: with a million pixels, real and generated images are told apart by any
 detail, and the generator learns nothing (lesson 05, section 7). **Progressive growing** (Karras et al., 2018)
-starts with 4 × 4 pixels. When these are good, both players get a new block for twice the size, *faded in* with a
-weight $\alpha$ from 0 to 1:
+starts with 4 × 4 pixels. After a fixed number of steps both players get a new block for twice the size, *faded in*
+with a weight $\alpha$ from 0 to 1. Of the generator's image that is
 
 $$ \mathbf x = (1-\alpha)\,\mathrm{enlarge}(\mathbf x_{\text{small}}) + \alpha\,\mathbf x_{\text{large}} $$
 
@@ -555,9 +571,10 @@ for step, size, fade, x in grown:
 show.film(frames, "24 digits grow: blocks of 4 by 4 pixels first, then finer ones are blended in.")
 
 # %%
-small = F.avg_pool2d(grown[3][3], 2)
+before = [x for _, size, fade, x in grown if size == 0 and fade == 0][-1]
+small = F.avg_pool2d(before, 2)
 blocks = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
-agree("before the fade, four pixels are one", blocks, grown[3][3], atol=1e-6)
+agree("before the fade, four pixels are one", blocks, before, atol=1e-6)
 
 # %%
 names = ("gan-digits", "progressive-digits", "dcgan-mnist", "progressive-mnist")
@@ -571,14 +588,20 @@ r"""
 
 The lecture's last application: a simulator makes any number of images, and knows what they show, but they look
 simulated. **SimGAN** (Shrivastava et al., 2017) trains a *refiner* $R$ in the place of the generator. It starts
-from the simulated image instead of noise, and has two wishes: to be taken for real, and to stay near what it was
-given,
+from the simulated image instead of noise, and has two goals: to be taken for real, and to stay near what it was
+given, by the mean difference of a pixel,
 
-$$ \mathcal L_R = -\log D\bigl(R(\mathbf x)\bigr) + \lambda\,\|R(\mathbf x)-\mathbf x\|_1 $$
+$$ \mathcal L_R = -\log D\bigl(R(\mathbf x)\bigr) + \frac\lambda{64}\,\|R(\mathbf x)-\mathbf x\|_1 $$
 
-so that the label stays true. The discriminator looks at **patches** only, so that it judges texture and can't ask
-for another layout. Our simulator draws digits with straight lines and arcs. What handwriting adds by chance comes
-in as noise beside the drawing.
+so that the label stays true, as far as possible. The discriminator gives 16 verdicts, each about a window of 9 × 9
+pixels. In the paper such patches keep it from judging the layout; on images of 8 × 8 a window is nearly everything,
+so here only $\lambda$ protects the label. (The paper also shows $D$ a history of refined images; we do without.)
+"""
+
+# %% [markdown]
+r"""
+Our simulator draws digits with straight lines and arcs. What handwriting adds by chance comes in as noise beside
+the drawing.
 """
 
 # %%
@@ -682,10 +705,8 @@ def images_a_second(model, n, tries):
 
 
 # %%
-gan, diffusion = (
-    images_a_second(shipped, 256, 5),
-    images_a_second(load_trained("ddpm-digits").model, 32, 2),
-)
+gan = images_a_second(shipped, 64, 5)
+diffusion = images_a_second(load_trained("ddpm-digits").model, 64, 1)
 print(f"images a second: {gan:,.0f} by the GAN, {diffusion:,.0f} by diffusion")
 print(f"{gan / diffusion:,.0f} times as many")
 assert gan > 15 * diffusion
@@ -717,15 +738,20 @@ show.figure(fig, "FD ratio over network calls: GANs at one call are near diffusi
 
 # %% [markdown]
 r"""
-What is the price? Look at **recall**, the share of real digits that look like samples: both GANs have less of it than
-diffusion. And a GAN has no likelihood, so nothing but such measures can say what it misses.
+(FD ratios of real images differ by ±0.24, so `cgan-digits`, which is told the digit, and diffusion are level.) What
+is the price? Look at **recall**, the share of real digits that look like samples: these two GANs have less of it
+than diffusion, and those of the course with more recall have a worse FD. And a GAN has no likelihood, so nothing
+but such measures can say what it misses.
 """
 
 # %%
 recall = {name: card["quality"]["recall"]["mean"] for name, card in cards.items()}
 fd = {name: card["quality"]["over_seeds"]["mean"] for name, card in cards.items()}
 assert max(recall["gan-digits"], recall["cgan-digits"]) < recall["ddpm-digits"] - 0.05
-assert fd["cgan-digits"] < fd["ddpm-digits"] < fd["gan-digits"] < 2
+assert abs(fd["cgan-digits"] - fd["ddpm-digits"]) < 0.24 and fd["gan-digits"] < 2
+for name in ("wgan-digits", "progressive-digits"):
+    q = load_trained(name).card["scores"]["quality"]
+    assert q["recall"]["mean"] > recall["gan-digits"] and q["over_seeds"]["mean"] > fd["gan-digits"]
 
 # %% [markdown]
 r"""
@@ -754,23 +780,31 @@ show.widget(
 
 # %% [markdown]
 r"""
-And are they new? The nearest training image of each, and the distances beside those of unseen real digits:
+And are they new? The nearest training image of each, and the distances beside those of unseen real digits. The GAN
+that is told the digit comes nearer to its training images than unseen digits do: its FD is paid for with some
+memory.
 """
 
 # %%
-made = generate(shipped, 500)
-near = {name: nearest_distance(x, x0) for name, x in {"GAN": made, "unseen": unseen.x0}.items()}
-print({name: round(d.mean().item(), 3) for name, d in near.items()})
-which = torch.cdist(made[:10].flatten(1), x0.flatten(1)).argmin(1)
-assert near["GAN"].mean() > 0.85 * near["unseen"].mean()
+made = {
+    "gan-digits": generate(shipped, 500),
+    "cgan-digits": generate(conditional, 500, cond=unseen.label),
+}
+for name, x in (made | {"unseen": unseen.x0}).items():
+    print(f"{name:>12}: {nearest_distance(x, x0).mean():.3f} from the nearest training image")
+copies = {name: card["quality"]["copies"] for name, card in cards.items()}
+print(
+    "near copies", {name: f"{copies[name]['share']:.1%}" for name in made}, "of real images 1.0 %"
+)
+assert copies["gan-digits"]["share"] < 0.02 < copies["cgan-digits"]["share"]
+which = [torch.cdist(x[:10].flatten(1), x0.flatten(1)).argmin(1) for x in made.values()]
 
 # %% tags=["hide-input"]
-fig = show.rows(
-    {"GAN": made[:10], "nearest": x0[which]},
-    size=0.7,
-    title="Like the training images, but not copies",
-)
-show.figure(fig, "Ten generated digits, and below each the training image nearest to it.")
+rows = {}
+for (name, x), nearest in zip(made.items(), which, strict=True):
+    rows |= {name: x[:10], "nearest" + " " * len(rows): x0[nearest]}
+fig = show.rows(rows, size=0.7, title="Like the training images, and seldom copies")
+show.figure(fig, "Ten digits of each GAN, and below each the training image nearest to it.")
 
 # %% [markdown]
 r"""
@@ -787,8 +821,8 @@ to balance; its loss falls, and it says something. It covers the data better, an
 r"""
 The adversarial idea went on in other places: in the autoencoders of latent diffusion, whose decoders are kept sharp
 by a patch discriminator (lesson 10), and where diffusion must be fast. There a discriminator helps to distil fifty
-steps into one to four (Sauer et al., 2023). And with the remedies of lesson 05, a relativistic loss and slope
-penalties, a plain GAN still keeps up on small images (Huang et al., 2024).
+steps into one to four (Sauer et al., 2023). And with slope penalties and a loss that compares real with generated
+images in pairs, a plain GAN still keeps up on small images (Huang et al., 2024).
 """
 
 # %% [markdown]
@@ -851,17 +885,16 @@ check("05b.3", faded)
 r"""
 ### Exercise 05b.4 · Read the curves (10 minutes)
 
-The five kinds of runs again, with another seed, in another order. Return five numbers, for A, B, C, D and E: 1
-healthy, 2 the critic has won, 3 all images alike, 4 learned by heart, 5 scores without bound.
+Four kinds of runs again, with another seed, in another order. Return four numbers, for A, B, C and D: 1 healthy, 2
+the critic has won, 3 learned by heart, 4 scores without bound.
 """
 
 # %% tags=["hide-input"]
-hidden = dict(zip("ABCDE", (list(runs.values())[i] for i in (3, 0, 4, 2, 1)), strict=True))
-fig = show_runs(hidden, seed=1)
+fig = show_runs(lettered(runs), seed=1)
 show.title(fig, "Which is which?")
 show.figure(
     fig,
-    "Five pairs of curves, A to E, as in section 4: scores above, how varied the images are below.",
+    "Four pairs of curves, A to D, as in section 4: scores above, how varied the images are below.",
 )
 
 
@@ -899,7 +932,7 @@ Stuck? `hint("05b.2")` helps a little, and again a little more; `solution("05b.2
 
 1. Freeze one, step the other: the critic's loss gets $G(\mathbf z)$ without a gradient, the generator's goes through the critic.
 2. $W_1 = \max_{\|f\|_L\le1}\mathbb E_{p_r}[f]-\mathbb E_{p_g}[f]$. A critic measures it only as well as its slope is held at 1.
-3. One call instead of fifty, at nearly the quality, but with less recall and with nothing that says what is missing.
+3. One call instead of fifty, at nearly the same FD; less recall, and no number that says what is missing.
 
 ## References
 
@@ -912,6 +945,6 @@ Stuck? `hint("05b.2")` helps a little, and again a little more; `solution("05b.2
 - Shrivastava et al.: *Learning from Simulated and Unsupervised Images through Adversarial Training*, 2017.
 - Chintala, Denton, Arjovsky, Mathieu: *How to Train a GAN? Tips and Tricks to Make GANs Work*, 2016.
 - Sauer, Lorenz, Blattmann, Rombach: *Adversarial Diffusion Distillation*, 2023. Huang, Gokaslan, Kuleshov, Tompkin: *The GAN
-  Is Dead; Long Live the GAN!*, 2024.
+  Is Dead; Long Live the GAN! A Modern GAN Baseline*, 2024.
 - Digits: Alpaydin and Kaynak, 1998, CC BY 4.0. MNIST: LeCun, Cortes and Burges.
 """
