@@ -595,13 +595,13 @@ $$ \mathcal L_R = -\log D\bigl(R(\mathbf x)\bigr) + \frac\lambda{64}\,\|R(\mathb
 
 so that the label stays true, as far as possible. The discriminator gives 16 verdicts, each about a window of 9 × 9
 pixels. In the paper such patches keep it from judging the layout; on images of 8 × 8 a window is nearly everything,
-so here only $\lambda$ protects the label. (The paper also shows $D$ a history of refined images; we do without.)
+so here only $\lambda$ protects the label.
 """
 
 # %% [markdown]
 r"""
-Our simulator draws digits with straight lines and arcs. What handwriting adds by chance comes in as noise beside
-the drawing.
+The paper also shows $D$ a history of refined images; we do without. Our simulator draws digits with straight lines
+and arcs. What handwriting adds by chance comes in as noise beside the drawing.
 """
 
 # %%
