@@ -418,9 +418,9 @@ for tip in order:
     )
 
 # %% tags=["hide-input"]
-fig, ax = plt.subplots(figsize=(8.0, 5.4))
+fig, ax = plt.subplots(figsize=(8.2, 4.05))
 ratios = [tips[tip]["fd_ratio"] for tip in reversed(order)]
-ax.plot(ratios, range(len(order)), "o", color=show.colour("GAN"), markersize=9)
+ax.plot(ratios, range(len(order)), "o", color=show.colour("GAN"), markersize=7)
 band = tips["plain"]["fd_ratio"]
 ax.axvspan(min(band), max(band), color=show.tint("noise"))
 note = f"{min(ratios[0]):.0f} to {max(ratios[0]):.0f} →"
@@ -485,6 +485,7 @@ others:
 
 # %%
 recorded = results("curves-digits")
+every = recorded["steps"]
 runs = {row["run"]: row for row in recorded["rows"]}
 for name, row in runs.items():
     last = {
@@ -500,8 +501,8 @@ def show_runs(named, seed):
     fig, axes = plt.subplots(2, len(named), figsize=(8.6, 4.0), sharex=True, height_ratios=[1.5, 1])
     for (name, row), (top, bottom) in zip(named.items(), axes.T, strict=True):
         for key, role in (("unseen", "signal"), ("training", "data"), ("generated", "GAN")):
-            top.plot(recorded["steps"], row[key][seed], **show.style(role))
-        bottom.plot(recorded["steps"], row["varied"][seed], **show.style("noise"))
+            top.plot(every, row[key][seed], **show.style(role))
+        bottom.plot(every, row["varied"][seed], **show.style("noise"))
         bottom.set(ylim=(-0.05, 1.1), yticks=[0, 1], xticks=[0, 500])
         top.set_title(name)
     axes[0, 0].set_ylabel("scores")
@@ -643,7 +644,8 @@ print(
     {name: round(value, 1) for name, value in ratio.items()},
     f"  label kept: {kept:.0%}",
 )
-assert ratio["drawn"] > 4 * ratio["refined"]
+ratio_shown = ratio["refined"]
+assert ratio["drawn"] > 4 * ratio_shown
 
 # %% [markdown]
 r"""
@@ -663,8 +665,8 @@ def mean(row, key):
 
 for row in recorded["rows"]:
     name = "as drawn" if row["keep"] is None else f"λ = {row['keep']:g}"
-    ratio, kept, read = (mean(row, key) for key in ("fd_ratio", "labels", "useful"))
-    print(f"{name:>9}: FD ratio {ratio:5.1f}, label kept {kept:.0%}, real digits read {read:.0%}")
+    fd, true, read = (mean(row, key) for key in ("fd_ratio", "labels", "useful"))
+    print(f"{name:>9}: FD ratio {fd:5.1f}, label kept {true:.0%}, real digits read {read:.0%}")
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.5))
@@ -682,8 +684,22 @@ show.figure(
     fig, "Over lambda: how often the label stays, and how many real digits a classifier then reads."
 )
 
+# %%
+by_keep = {row["keep"]: row for row in others}
+assert (
+    max(by_keep[0.0]["labels"]) < 0.7 < 0.8 < min(by_keep[1.0]["labels"] + by_keep[3.0]["labels"])
+)
+assert mean(by_keep[0.0], "useful") < mean(plain, "useful") < mean(by_keep[3.0], "useful") - 0.05
+assert round(mean(plain, "useful"), 2) == 0.63 and round(mean(by_keep[1.0], "useful"), 2) == 0.72
+assert kept < min(by_keep[1.0]["labels"]) and max(by_keep[1.0]["fd_ratio"]) > 2 * ratio_shown
+
 # %% [markdown]
 r"""
+Without $\lambda$ the refiner turns many drawings into another digit, and a classifier that learns from its images
+is no better than one that learned from the drawings. With $\lambda$ from 1 to 3 most labels stay, and it reads
+about 72 % of the real digits instead of 63 %: a gain, from digits that nobody labelled. (These refiners had 1,000
+steps; the one shown above had 3,000 and looks more real, with fewer labels kept.)
+
 **So far:** players that grow, and a generator that starts from drawings.
 
 ## 7 · Against diffusion, in numbers
