@@ -46,7 +46,7 @@ def cost(model: nn.Module, recipe: Recipe, device: str = "cpu", cond: Tensor | N
     seconds = time.perf_counter() - begun
     learned = model.parameters() if recipe.steps else model.state_dict().values()
     weights = sum(numbers.numel() for numbers in learned)
-    return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, device), machine(torch.device(device)))
+    return Cost(weights, calls, seconds, recipe.steps, _pace(recipe, model, device), machine(torch.device(device)))
 
 
 def count_calls(model: nn.Module, **options: Any) -> int:
@@ -72,14 +72,19 @@ def count_calls(model: nn.Module, **options: Any) -> int:
     return calls
 
 
-def _pace(recipe: Recipe, device: str) -> float:
-    """Seconds of a training step, without the first, in which the machine gets ready; or of the whole fit."""
+def _pace(recipe: Recipe, trained: nn.Module, device: str) -> float:
+    """Seconds of a training step, without the first, in which the machine gets ready; or of the whole fit.
+
+    A model that grows is timed as it is in the end: its buffers say how far it is.
+    """
     if not recipe.steps:
         begun = time.perf_counter()
         list(Run(recipe, device=device))
         return time.perf_counter() - begun
-    begun = None
-    for progress in Run(recipe, device=device, every=1):
+    begun, run = None, Run(recipe, device=device, every=1)
+    for own, final in zip(run.raw.buffers(), trained.buffers(), strict=True):
+        own.copy_(final)
+    for progress in run:
         if progress.step == 1:
             begun = time.perf_counter()
         if progress.step == 1 + STEPS:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from course_lib.data import drawn_digits, load
 from course_lib.data.sets.drawn import STROKES, _segments
+from course_lib.metrics import cost
 from course_lib.models import GAN, ProgressiveGAN, Refiner, generate, refiner
 from course_lib.models.gan import LOSSES, critic_loss, generator_loss
 from course_lib.training import Recipe, Run
@@ -530,3 +531,15 @@ def test_a_refiner_that_must_keep_the_drawing_does():
         draws = run.raw.draw((100, 1, 8, 8), g(), torch.device("cpu"))
         far[keep] = (run.averaged.refine(**draws) - draws["drawn"]).abs().mean().item()
     assert far[100.0] < 0.5 * far[0.0]
+
+
+def test_a_growing_gan_is_timed_at_its_full_size(monkeypatch):
+    recipe = Recipe(
+        "grows", "digits", "progressive-gan", {"shape": [1, 8, 8], "width": 4, "grow": 2}, steps=30, batch=8
+    )
+    trained, sizes = ProgressiveGAN((1, 8, 8), width=4, grow=2), []
+    trained.steps.fill_(30)
+    honest = ProgressiveGAN.scores
+    monkeypatch.setattr(ProgressiveGAN, "scores", lambda self, x: sizes.append(self.stage) or honest(self, x))
+    cost(trained, recipe)
+    assert set(sizes) == {(1, 0.0)}
