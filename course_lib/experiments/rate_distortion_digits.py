@@ -7,11 +7,11 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from course_lib.data import load
-from course_lib.experiments.common import rounded
+from course_lib.experiments.common import rounded, trained
 from course_lib.metrics import quality
 from course_lib.models import generate
 from course_lib.models.vae import kl_from_standard
-from course_lib.training import Recipe, Run
+from course_lib.training import Recipe
 
 BETAS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 SEEDS = (0, 1, 2)
@@ -33,10 +33,7 @@ def train(beta: float, seed: int) -> nn.Module:
     """A VAE with 16 latent numbers after 1,000 steps, about five seconds."""
     options = {"shape": [1, 8, 8], "levels": 17, "k": 16, "width": 128, "beta": beta}
     recipe = Recipe(f"vae-beta-{beta:g}", data="digits", model="vae", options=options, steps=1000, rate=2e-3, seed=seed)
-    run = Run(recipe, device="cpu")
-    for _ in run:
-        pass
-    return run.averaged.eval()
+    return trained(recipe)
 
 
 def point(model: nn.Module) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What adversarial refinement does to drawn digits, for several weights of keeping the drawing (lesson 05b)."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -7,10 +8,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_lib.data import Split, drawn_digits, load
-from course_lib.experiments.common import rounded
+from course_lib.experiments.common import rounded, trained
 from course_lib.metrics import quality
 from course_lib.models import generate
-from course_lib.training import Recipe, Run, load_trained, recipe_named
+from course_lib.training import load_trained, recipe_named
 
 KEEP = (0.0, 1.0, 3.0, 10.0)
 SEEDS = (0, 1, 2)
@@ -39,14 +40,8 @@ def drawings(label: Tensor, seed: int) -> Tensor:
 def train(keep: float, seed: int, steps: int = STEPS) -> nn.Module:
     """A refiner that was trained for about a minute."""
     shipped = recipe_named("refiner-digits")
-    recipe = Recipe(
-        f"refiner-{keep:g}", "digits", "refiner", shipped.options | {"keep": keep}, steps=steps, batch=64, rate=shipped.rate,
-        betas=shipped.betas, clip=shipped.clip, ema=shipped.ema, seed=seed,
-    )  # fmt: skip
-    run = Run(recipe, device="cpu")
-    for _ in run:
-        pass
-    return run.averaged.eval()
+    options = shipped.options | {"keep": keep}
+    return trained(replace(shipped, name=f"refiner-{keep:g}", options=options, steps=steps, seed=seed))
 
 
 def judged(x0: Tensor, label: Tensor, seed: int) -> dict[str, float]:
@@ -63,12 +58,5 @@ def judged(x0: Tensor, label: Tensor, seed: int) -> dict[str, float]:
 
 def learn(x0: Tensor, label: Tensor, seed: int, steps: int = 400) -> nn.Module:
     """A classifier like the one that judges, trained on these images."""
-    shipped = recipe_named("features-digits")
-    recipe = Recipe(
-        "reader", "digits", "classifier", shipped.options, labels=True, steps=steps, rate=shipped.rate,
-        weight_decay=shipped.weight_decay, seed=seed,
-    )  # fmt: skip
-    run = Run(recipe, device="cpu", data=Split(x0, label))
-    for _ in run:
-        pass
-    return run.averaged.eval()
+    recipe = replace(recipe_named("features-digits"), name="reader", steps=steps, seed=seed)
+    return trained(recipe, Split(x0, label))
