@@ -260,14 +260,20 @@ def test_each_column_of_the_scoreboard_shows_its_own_measure():
 def test_a_step_is_timed_without_the_first_in_which_the_machine_gets_ready(monkeypatch, digits):
     costs, now, steps = importlib.import_module("course_lib.metrics.costs"), [0.0], []
 
-    def run(recipe, device, every):
-        assert (device, every) == ("cpu", 1)
-        for step in range(1, recipe.steps + 1):
-            now[0] += 100.0 if step == 1 else 0.5
-            steps.append(step)
-            yield SimpleNamespace(step=step)
+    class Ticking:
+        raw = digits
 
-    monkeypatch.setattr(costs, "Run", run)
+        def __init__(self, recipe, device, every):
+            assert (device, every) == ("cpu", 1)
+            self.steps = recipe.steps
+
+        def __iter__(self):
+            for step in range(1, self.steps + 1):
+                now[0] += 100.0 if step == 1 else 0.5
+                steps.append(step)
+                yield SimpleNamespace(step=step)
+
+    monkeypatch.setattr(costs, "Run", Ticking)
     monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     found = cost(digits, recipe_named("ddpm-digits"), steps=1)
     assert found.seconds_per_step == 0.5 and len(steps) == 1 + costs.STEPS
