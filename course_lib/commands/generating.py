@@ -33,8 +33,8 @@ def sample(
     from course_lib.paths import shorten
     from course_lib.show.files import save_picture
 
-    _check_picture(out)
-    trained = _sampler(checkpoint, device)
+    check_picture(out)
+    trained = sampler_named(checkpoint, device)
     options = _model_options(trained, context.args)
     _check_size(trained, n, 1, wanted=label, **options)
     x0 = generate(trained.model, n, seed, _labels(trained, n, label), progress=True, **options)
@@ -65,7 +65,16 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
     Other options are the model's own, as for `course sample`.
     """
     from course_lib.data import load
-    from course_lib.metrics import measure, measure_loss, measure_reference, table
+    from course_lib.metrics import (
+        SETS,
+        measure,
+        measure_eyes,
+        measure_loss,
+        measure_pictures,
+        measure_reference,
+        picture_table,
+        table,
+    )
     from course_lib.metrics.features import SAMPLES
     from course_lib.models import makes_images
     from course_lib.training import load_trained, pick_device
@@ -79,13 +88,19 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
     name, options = trained.recipe.name, _model_options(trained, context.args)
     if save:
         probe(trained.folder, remedy="without --save the figures are only shown")
-    if makes_images(trained.model):
+    if makes_images(trained.model) and trained.recipe.data in SETS:
+        measured = {"pictures": measure_pictures(trained, seeds, n // 2, device, **options)}
+        click.echo(picture_table({name: measured["pictures"]}))
+    elif makes_images(trained.model):
         trained.model.to(device)
         _check_size(trained, n, seeds, **options)
         measured = {"scores": measure(trained, seeds, n, device, **options)}
         click.echo(table({name: measured["scores"]}))
         for reason in measured["scores"]["suspicious"]:
             click.echo(f"! {reason}")
+    elif trained.recipe.data in ("pictures", "scenes"):
+        measured = measure_eyes(trained)
+        click.echo(f"{name}: {measured['in_words']}")
     elif not hasattr(trained.model, "features"):
         measured = measure_loss(trained)
         loss, images = measured["held_out"].values()
@@ -102,23 +117,27 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
 @click.argument("checkpoints", nargs=-1)
 def scoreboard(checkpoints: tuple[str, ...]) -> None:
     """All shipped models, and CHECKPOINTS of your own, on one scale: as `course evaluate NAME --save` measured them."""
-    from course_lib.metrics import is_measured, table
+    from course_lib.metrics import is_measured, picture_table, table
     from course_lib.training import load_trained, shipped
 
-    scores, unmeasured = {}, []
+    scores, pictures, unmeasured = {}, {}, []
     for name in dict.fromkeys((*shipped(), *checkpoints)):
         card = load_trained(name).card
         if is_measured(card):
             scores[name] = card["scores"]
+        elif "pictures" in card:
+            pictures[name] = card["pictures"]
         elif "accuracy" not in card and "held_out" not in card:
             unmeasured.append(name)
     if scores:
         click.echo(table(scores))
+    if pictures:
+        click.echo(f"\n{picture_table(pictures)}")
     for name in unmeasured:
         click.echo(f"{name} has not been measured yet: course evaluate {shlex.quote(name)} --save")
 
 
-def _check_picture(out: Path) -> None:
+def check_picture(out: Path) -> None:
     """A ClickException where no picture can be written there, before it is made."""
     if out.suffix.lower() != ".png":
         raise click.ClickException(f"--out must name a PNG file; got {out}")
@@ -136,7 +155,7 @@ def _check_picture(out: Path) -> None:
         raise click.ClickException(f"--out: {out} can't be written ({error.strerror}): choose another place") from None
 
 
-def _sampler(checkpoint: str, device: str):
+def sampler_named(checkpoint: str, device: str):
     """A trained model on a device; a ClickException for one that makes no images."""
     from course_lib.models import makes_images
     from course_lib.training import load_trained, pick_device
@@ -200,16 +219,23 @@ def _model_options(trained, arguments: list[str]) -> dict[str, Any]:
 
 
 def _labels(trained, n: int, wanted: str | None = None):
-    """The labels of n images: the wanted class, or all classes by turns; None for a model that sees none."""
+    """What n images are to show: the wanted class or caption, or all by turns; None for a model that sees no labels."""
     import torch
 
     from course_lib.data import load
+    from course_lib.metrics import conditions
 
     if not trained.recipe.labels:
         if wanted is not None:
             raise click.ClickException(f"{trained.recipe.name} sees no labels: leave --label out")
         return None
-    classes = load(trained.recipe.data).classes
-    if wanted is not None and wanted not in classes:
-        raise click.ClickException(f"there is no class {wanted!r}; choose one of: {', '.join(classes)}")
-    return torch.arange(n) % len(classes) if wanted is None else torch.full((n,), classes.index(wanted))
+    data = load(trained.recipe.data)
+    if data.vocabulary is not None and wanted is not None:
+        return data.vocabulary.encode(wanted).expand(n, -1)
+    if not data.classes:
+        if wanted is not None:
+            raise click.ClickException(f"{trained.recipe.name} is told by pictures, not by words: leave --label out")
+        return conditions(data, n, held_out=True)[0]
+    if wanted is not None and wanted not in data.classes:
+        raise click.ClickException(f"there is no class {wanted!r}; choose one of: {', '.join(data.classes)}")
+    return torch.arange(n) % len(data.classes) if wanted is None else torch.full((n,), data.classes.index(wanted))

@@ -1,6 +1,7 @@
 """The data of the course: `load(name)` gives any of it, on the scale and in the layout that all models expect."""
 
 from course_lib import checks
+from course_lib.data.captions import PAD, Vocabulary
 from course_lib.data.dataset import (
     Dataset,
     Split,
@@ -17,19 +18,27 @@ from course_lib.data.dataset import (
     to_levels,
     to_uint8,
 )
+from course_lib.data.sets.damaged import DAMAGES, damage, damaged
 from course_lib.data.sets.digits import digits
 from course_lib.data.sets.drawn import drawn_digits
+from course_lib.data.sets.emoji import emoji
 from course_lib.data.sets.mnist import mnist
 from course_lib.data.sets.photos import photos
+from course_lib.data.sets.pictures import pictures
+from course_lib.data.sets.shapes import attributes_of, draw_shapes, has_unseen, scenes, shapes
 from course_lib.data.sets.toys import TOYS, toy, toy_dataset
 
-IMAGES = {"digits": digits, "mnist": mnist, "photos": photos}
+IMAGES = {
+    "digits": digits, "mnist": mnist, "photos": photos, "emoji": emoji, "shapes": shapes, "scenes": scenes,
+    "pictures": pictures, "damaged": damaged,
+}  # fmt: skip
 NAMES = (*IMAGES, *TOYS)
 
 __all__ = [
-    "NAMES", "TOYS", "Dataset", "Split", "check_data", "check_images", "check_labels", "check_scale",
-    "check_trainable", "contains_held_out", "drawn_digits", "fingerprint", "from_indices", "identical", "load",
-    "to_indices", "to_levels", "to_uint8", "toy",
+    "DAMAGES", "NAMES", "PAD", "TOYS", "Dataset", "Split", "Vocabulary", "attributes_of", "check_data",
+    "check_images", "check_labels", "check_scale", "check_trainable", "contains_held_out", "damage", "draw_shapes",
+    "drawn_digits", "fingerprint", "from_indices", "has_unseen", "identical", "load", "to_indices", "to_levels",
+    "to_uint8", "toy",
 ]  # fmt: skip
 
 
@@ -37,7 +46,9 @@ def load(name: str) -> Dataset:
     """One of the course's data sets, split into what models train on and what they never see.
 
     name: `digits` (1,797 real handwritten digits, 8 x 8), `mnist` (70,000, 28 x 28; downloaded on first use or read
-    from the folder that COURSE_DATA names), `photos` (two real photographs), or a 2-D toy set such as `moons`.
+    from the folder that COURSE_DATA names), `photos` (two real photographs), `emoji` (3,900 captioned pictures, 32 x 32),
+    `shapes` (captioned scenes drawn by the course), `scenes` (such scenes with their attributes as numbers), `pictures`
+    (some of all coloured ones), `damaged` (emoji with a wet, a grey and a torn copy), or a 2-D toy set such as `moons`.
     Images are float32 in [-1, 1], channels first. Raises ValueError for another name.
     """
     if not isinstance(name, str) or name not in NAMES:

@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from course_lib import checks
+from course_lib.data.captions import Vocabulary
 
 
 @dataclass(frozen=True)
 class Split:
     """x0: (n, channels, height, width) in [-1, 1], or (n, 2) for points in the plane.
 
-    label: what each shows, (n,) integers for a class or (n, length) for a row of tokens. held_out: the mark of what no
-    recipe may train on; `split[rows]`, a part of a split, keeps it.
+    label: what each shows, (n,) integers for a class, (n, captions, length) for several rows of tokens, or
+    (n, pictures, channels, height, width) for several pictures of the same. held_out: the mark of what no recipe may train
+    on; `split[rows]`, a part of a split, keeps it.
     """
 
     x0: Tensor
@@ -39,7 +41,7 @@ class Dataset:
     """train: what models learn from. held_out: what no recipe ever trains on, and marked so by the data set itself.
 
     levels: how many grey levels a pixel can take (a likelihood counts them); None for points in the plane.
-    classes: the labels' names. source: whose data it is, to be shown beside it.
+    classes: the labels' names. source: whose data it is, to be shown beside it. vocabulary: the words of the captions.
     Raises ValueError where one is no Split, and where `train` carries the mark of held-out images.
     """
 
@@ -49,6 +51,7 @@ class Dataset:
     classes: tuple[str, ...]
     source: str
     levels: int | None = None
+    vocabulary: Vocabulary | None = None
 
     def __post_init__(self):
         check_trainable(self.train)
@@ -85,8 +88,10 @@ def check_data(data: Split, name: str) -> None:
 
 
 def check_labels(label: Tensor, dataset: Dataset) -> Tensor:
-    """Labels, unchanged. Raises ValueError where one is not the number of a class; rows of tokens are not looked at."""
+    """Labels, unchanged. Raises ValueError where one is not the number of a class; only those are looked at."""
     _check_dataset(dataset)
+    if torch.is_tensor(label) and label.is_floating_point() and label.ndim >= 4:
+        return label
     if not torch.is_tensor(label) or label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
         raise ValueError(f"labels must be a tensor of whole numbers; got {checks.shown(label)}")
     most = len(dataset.classes) - 1
@@ -128,13 +133,14 @@ def identical(x0: Tensor, others: Tensor) -> Tensor:
 def fingerprint(split: Split) -> str:
     """The SHA-256 of a split's images and labels: a model's card says by it which data the model saw.
 
-    It is taken from little-endian float32 and int64 values, so it is the same on every machine.
+    It is taken from little-endian float32 and int64 values (float32 where labels are pictures), so it is the same on every
+    machine.
     """
     if not torch.is_tensor(_check_split("split", split).x0) or not torch.is_tensor(split.label):
         raise ValueError(f"split must hold tensors; got {checks.shown(split.x0)} and {checks.shown(split.label)}")
     x0, label = split.x0.cpu().float().contiguous().numpy(), split.label.cpu().contiguous().numpy()
     digest = hashlib.sha256(x0.astype("<f4").tobytes())
-    digest.update(label.astype("<i8").tobytes())
+    digest.update(label.astype("<f4" if split.label.is_floating_point() else "<i8").tobytes())
     return digest.hexdigest()
 
 

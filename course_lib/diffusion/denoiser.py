@@ -21,7 +21,6 @@ class Predictor(Protocol):
 
 
 LARGEST_VALUE = 8.0  # of data in a loss: what has a variance near 1 never reaches it
-LARGEST_GUIDANCE = 1000.0
 
 
 class Denoiser(nn.Module):
@@ -154,24 +153,6 @@ class Clipped:
         signal, noise = self.schedule.at(self.schedule.check(t, noisy=True), checks.batch("x_t", x_t))
         x0 = self.denoiser.predict(x_t, t, cond)[0].clamp(self.low, self.high)
         return x0, (x_t - signal * x0) / noise
-
-
-class Guided:
-    """Classifier-free guidance: what the condition changes, w times (Ho and Salimans 2022, eq. 6; lesson 11).
-
-    eps = eps_u + w (eps_c - eps_u), and x0 likewise. w = 1 is the plain conditional denoiser, w = 0 the unconditional one.
-    """
-
-    def __init__(self, denoiser: Predictor, w: float):
-        self.w = checks.number("guidance", w, -LARGEST_GUIDANCE, LARGEST_GUIDANCE)
-        self.denoiser, self.schedule = check_predictor(denoiser), denoiser.schedule
-
-    def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(x0, eps), of which x_t is still the mixture. Raises ValueError without a condition."""
-        if cond is None:
-            raise ValueError("guidance compares the answers with and without a condition: give it one")
-        with_it, without = self.denoiser.predict(x_t, t, cond), self.denoiser.predict(x_t, t)
-        return tuple(u + self.w * (c - u) for c, u in zip(with_it, without, strict=True))
 
 
 def check_predictor(denoiser: Any) -> Predictor:

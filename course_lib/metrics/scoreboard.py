@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -90,14 +90,24 @@ def table(scores: Mapping[str, Mapping[str, Any]]) -> str:
     groups: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for name, found in scores.items():
         groups.setdefault(_real_images(found["quality"]), []).append(_row(name, found))
-    rows = [COLUMNS, *itertools.chain(*((real, *models) for real, models in groups.items()))]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    return in_columns([COLUMNS, *itertools.chain(*((real, *models) for real, models in groups.items()))])
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of words as text, each column as wide as its longest word; the first one flush left, the others right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
             cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     )
+
+
+def costs_in_words(spent: Mapping[str, Any]) -> tuple[str, ...]:
+    """Weights, duration of the training, network calls for an image, seconds for 64 images."""
+    duration = _duration(spent["seconds_per_step"] * max(1, spent["steps"]))
+    return f"{spent['weights']:,}", duration, f"{spent['calls']:,}", f"{spent['seconds']:.2g}"
 
 
 def _next_part(bar: tqdm, name: str) -> None:
@@ -128,10 +138,7 @@ def _row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
     bits, asked = found["bits_per_dim"], found["condition"]
     return (
         name,
-        f"{spent['weights']:,}",
-        _duration(spent["seconds_per_step"] * max(1, spent["steps"])),
-        f"{spent['calls']:,}",
-        f"{spent['seconds']:.2g}",
+        *costs_in_words(spent),
         *(_with_spread(judged[key]) for key in ("over_seeds", "precision", "recall", "c2st")),
         f"{judged['copies']['share']:.1%}",
         f"{bits['mean']:.2f}" if bits else "",

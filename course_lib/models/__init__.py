@@ -13,8 +13,11 @@ from course_lib.models.gan import GAN
 from course_lib.models.gaussians import PCAGaussian
 from course_lib.models.generation import generate
 from course_lib.models.hvae import MarkovVAE
+from course_lib.models.image_autoencoder import ImageAutoencoder, perceptual_distance
+from course_lib.models.latent import LatentDenoiser, latent_denoiser
 from course_lib.models.mixture import Mixture
 from course_lib.models.naive_bayes import NaiveBayes
+from course_lib.models.noisy_classifier import NoisyClassifier
 from course_lib.models.progressive import ProgressiveGAN
 from course_lib.models.protocol import (
     Loss,
@@ -27,6 +30,7 @@ from course_lib.models.protocol import (
     parts_of,
 )
 from course_lib.models.rbm import RBM
+from course_lib.models.reader import Reader
 from course_lib.models.refiner import Refiner
 from course_lib.models.vae import VAE
 
@@ -35,11 +39,14 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "code-gaussian": CodeGaussian, "autoregressive": Autoregressive, "unet-denoiser": unet_denoiser,
     "classifier": Classifier, "vae": VAE, "markov-vae": MarkovVAE, "flow": Flow, "rbm": RBM,
     "gan": GAN, "progressive-gan": ProgressiveGAN, "refiner": Refiner,
+    "reader": Reader, "image-autoencoder": ImageAutoencoder, "latent-denoiser": latent_denoiser,
+    "noisy-classifier": NoisyClassifier,
 }  # fmt: skip
 
 __all__ = [
-    "MODELS", "Autoencoder", "Autoregressive", "Classifier", "CodeGaussian", "Flow", "GAN", "ImageDenoiser", "Loss",
-    "MarkovVAE", "Mixture", "NaiveBayes", "PCAGaussian", "ProgressiveGAN", "RBM", "Refiner", "Trainable", "VAE",
-    "check_draws", "check_loss", "check_protocol", "choose", "generate", "makes_images", "options_of", "parts_of",
-    "unet_denoiser",
+    "GAN", "MODELS", "RBM", "VAE", "Autoencoder", "Autoregressive", "Classifier", "CodeGaussian", "Flow",
+    "ImageAutoencoder", "ImageDenoiser", "LatentDenoiser", "Loss", "MarkovVAE", "Mixture", "NaiveBayes",
+    "NoisyClassifier", "PCAGaussian", "ProgressiveGAN", "Reader", "Refiner", "Trainable", "check_draws", "check_loss",
+    "check_protocol", "choose", "generate", "latent_denoiser", "makes_images", "options_of", "parts_of",
+    "perceptual_distance", "unet_denoiser",
 ]  # fmt: skip

@@ -46,24 +46,28 @@ class TimeEmbedding(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions with a shortcut around them; the time is added between: (batch, c_in, h, w) to (…, c_out, h, w)."""
+    """Two convolutions with a shortcut around them; the time is added between: (batch, c_in, h, w) to (…, c_out, h, w).
+
+    time: the width of what is added; 0 where there is no time, as in an autoencoder.
+    """
 
     def __init__(self, c_in: int, c_out: int, time: int, groups: int, dropout: float = 0.0):
         super().__init__()
         check_channels(groups, c_in=c_in, c_out=c_out)
-        checks.whole("time", time, 1)
+        checks.whole("time", time, 0)
         check_dropout(dropout)
         self.norm1 = nn.GroupNorm(groups, c_in, eps=1e-6)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
-        self.time = nn.Linear(time, c_out)
+        self.time = nn.Linear(time, c_out) if time else None
         self.norm2 = nn.GroupNorm(groups, c_out, eps=1e-6)
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = _starts_at_zero(nn.Conv2d(c_out, c_out, 3, padding=1))
+        self.conv2 = starts_at_zero(nn.Conv2d(c_out, c_out, 3, padding=1))
         self.shortcut = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
-        h = h + self.time(F.silu(time))[:, :, None, None]
+        if self.time is not None:
+            h = h + self.time(F.silu(time))[:, :, None, None]
         h = self.conv2(self.dropout(F.silu(self.norm2(h))))
         return self.shortcut(x) + h
 
@@ -76,7 +80,7 @@ class Attention(nn.Module):
         check_channels(groups, c=c)
         self.norm = nn.GroupNorm(groups, c, eps=1e-6)
         self.q, self.k, self.v = (nn.Conv2d(c, c, 1) for _ in range(3))
-        self.out = _starts_at_zero(nn.Conv2d(c, c, 1))
+        self.out = starts_at_zero(nn.Conv2d(c, c, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
@@ -138,7 +142,7 @@ def check_input(net: nn.Module, x: Tensor, weight: Tensor, shape: tuple[int, ...
         )
 
 
-def _starts_at_zero(layer: nn.Conv2d) -> nn.Conv2d:
+def starts_at_zero(layer: nn.Conv2d) -> nn.Conv2d:
     """The last layer of a residual branch starts at zero, so a new block changes nothing yet."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -15,6 +15,7 @@ from course_lib.nets.blocks import (
     check_dropout,
     check_input,
 )
+from course_lib.nets.transformer import SpatialTransformer
 
 
 class UNet(nn.Module):
@@ -23,6 +24,8 @@ class UNet(nn.Module):
     width: channels at full resolution; level i has width * multipliers[i], at size / 2**i.
     blocks: residual blocks a level on the way down (one more on the way up).
     attention: the resolutions at which pixels look at each other. groups: of the GroupNorms; it divides every width.
+    context: the width of vectors at which pixels look there as well, as at words (lesson 11b); 0 where there are none.
+    beside: channels that x_t brings along and that are not answered, such as those of another picture (lesson 11).
     The CIFAR-10 network of Ho et al. is UNet(3, 32, 128, (1, 2, 2, 2), 2, (16,), groups=32, dropout=0.1).
     Raises ValueError where the sizes don't fit together.
     """
@@ -37,10 +40,14 @@ class UNet(nn.Module):
         attention: tuple[int, ...] = (),
         groups: int = 8,
         dropout: float = 0.0,
+        context: int = 0,
+        beside: int = 0,
     ):
         super().__init__()
         for name, value in (("channels", channels), ("size", size), ("blocks", blocks)):
             checks.whole(name, value, 1)
+        for name, value in (("context", context), ("beside", beside)):
+            checks.whole(name, value, 0)
         for name, values in (("multipliers", multipliers), ("attention", attention)):
             if not isinstance(values, tuple | list) or not (values or name == "attention"):
                 raise ValueError(f"{name} must be a list of whole numbers, such as (1, 2); got {checks.shown(values)}")
@@ -57,12 +64,15 @@ class UNet(nn.Module):
         self.channels, self.size = channels, size
         time = 4 * width
 
+        def look(c: int) -> nn.Module:
+            return SpatialTransformer(c, groups, context) if context else Attention(c, groups)
+
         def level(c_in: int, c_out: int, resolution: int) -> nn.ModuleList:
             block = ResidualBlock(c_in, c_out, time, groups, dropout)
-            return nn.ModuleList([block, Attention(c_out, groups)] if resolution in attention else [block])
+            return nn.ModuleList([block, look(c_out)] if resolution in attention else [block])
 
         self.time = TimeEmbedding(width, time)
-        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.first = nn.Conv2d(channels + beside, width, 3, padding=1)
         skips, c = [width], width
         self.down = nn.ModuleList()
         for i, (multiplier, resolution) in enumerate(zip(multipliers, resolutions, strict=True)):
@@ -77,7 +87,7 @@ class UNet(nn.Module):
         self.middle = nn.ModuleList(
             [
                 ResidualBlock(c, c, time, groups, dropout),
-                Attention(c, groups),
+                look(c),
                 ResidualBlock(c, c, time, groups, dropout),
             ]
         )
@@ -96,18 +106,25 @@ class UNet(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        self.check(x_t, t)
+        return self.run(x_t, self.time(t))
+
+    def check(self, x_t: Tensor, t: Tensor) -> None:
+        """Raises ValueError for an x_t or a t of another shape or kind."""
         check_input(self, x_t, self.first.weight, (self.channels, self.size, self.size), t)
-        time = self.time(t)
-        h = self.first(x_t)
+
+    def run(self, x: Tensor, time: Tensor, *context: Tensor) -> Tensor:
+        """The answer to x (batch, channels + beside, size, size) at embedded times; context: vectors and their mask."""
+        h = self.first(x)
         skips = [h]
         for layers in self.down:
-            h = _apply(layers, h, time)
+            h = _apply(layers, h, time, context)
             skips.append(h)
-        h = _apply(self.middle, h, time)
+        h = _apply(self.middle, h, time, context)
         for layers in self.up:
             if not isinstance(layers[0], Upsample):
                 h = torch.cat([h, self.across(skips.pop())], dim=1)
-            h = _apply(layers, h, time)
+            h = _apply(layers, h, time, context)
         return self.last(F.silu(self.norm(h)))
 
     def across(self, h: Tensor) -> Tensor:
@@ -115,7 +132,10 @@ class UNet(nn.Module):
         return h
 
 
-def _apply(layers: nn.ModuleList, h: Tensor, time: Tensor) -> Tensor:
+def _apply(layers: nn.ModuleList, h: Tensor, time: Tensor, context: tuple[Tensor, ...]) -> Tensor:
     for layer in layers:
-        h = layer(h, time) if isinstance(layer, ResidualBlock) else layer(h)
+        if isinstance(layer, ResidualBlock):
+            h = layer(h, time)
+        else:
+            h = layer(h, *context) if isinstance(layer, SpatialTransformer) else layer(h)
     return h

@@ -80,6 +80,8 @@ class Run:
         self.x0, self.label = self.data.x0.to(self.device), self.data.label.to(self.device)
 
         self.raw = model.to(self.device)
+        if recipe.steps and hasattr(model, "prepare"):
+            self.x0 = model.prepare(self.x0)
         self._average = AveragedModel(model, multi_avg_fn=self._blend)
         moved = {turn: getattr(model, turn) if turn else model for turn in self.turns} if recipe.steps else {}
         self.optimizers = {turn: self._optimizer(part) for turn, part in moved.items()}
@@ -185,8 +187,8 @@ class Run:
         }  # fmt: skip
         if self.needed:
             card["needs"] = {role: trained.card["sha256"][MODEL] for role, trained in self.needed.items()}
-        averaged, raw = (own_weights(model, self.recipe) for model in (self.averaged, self.raw))
-        training = {"model": raw, "optimizers": states}
+        averaged = own_weights(self.averaged, self.recipe, half=self.recipe.half and self.step == self.recipe.steps)
+        training = {"model": own_weights(self.raw, self.recipe), "optimizers": states}
         self._newest = checkpoint.save(self.out, self.step, self.recipe, averaged, training, card)
         return self._newest
 

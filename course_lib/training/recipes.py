@@ -5,7 +5,7 @@ import difflib
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from course_lib import checks
@@ -20,6 +20,7 @@ class Recipe:
     frozen. steps of `batch` images each; 0 steps stand for a model that is fitted in one go. `rate` is the peak learning
     rate, reached after `warmup` steps; its `fall` is that of a cosine down to 0, or none. `betas`, `weight_decay` as in
     AdamW; `clip`: of the gradient's norm. `ema`: the decay of the averaged weights, which are the ones that are used.
+    `half`: whether the finished model is stored in half precision.
     Raises ValueError, naming the field and its range, for a value outside it.
     """
 
@@ -39,6 +40,7 @@ class Recipe:
     clip: float = 1.0
     ema: float = 0.995
     seed: int = 0
+    half: bool = False
 
     def __post_init__(self):
         if self.fall not in ("cosine", "none"):
@@ -54,6 +56,7 @@ class Recipe:
             ("warmup", _whole(self.warmup, 0), "a whole number in 0 … 2^63 - 1"),
             ("seed", _whole(self.seed, 0), "a whole number in 0 … 2^63 - 1"),
             ("labels", isinstance(self.labels, bool), "True or False"),
+            ("half", isinstance(self.half, bool), "True or False"),
             ("rate", _in(self.rate, 0, math.inf), "a positive number"),
             ("clip", _in(self.clip, 0, math.inf), "a positive number"),
             (
@@ -154,6 +157,15 @@ def _gan(name: str, data: str = "digits", model: str = "gan", labels: bool = Fal
     )  # fmt: skip
 
 
+def _latent(name: str, data: str, steps: int = 8000, **options: Any) -> Recipe:
+    """A diffusion model of the codes of pictures, stored in half precision."""
+    net = {"channels": 4, "size": 8, "width": 48, "multipliers": [1, 2], "blocks": 2}
+    return Recipe(
+        name, data=data, model="latent-denoiser", options=net | options, labels="condition" in options,
+        needs={"autoencoder": "autoencoder-pictures"}, steps=steps, batch=64, rate=1e-3, ema=0.999, half=True,
+    )  # fmt: skip
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -217,6 +229,30 @@ RECIPES = {
         _gan("dcgan-mnist", "mnist", k=64, width=48, penalty=1.0),
         _gan("progressive-mnist", "mnist", "progressive-gan", k=64, width=48, penalty=1.0, doublings=2, grow=1000),
         Recipe("refiner-digits", data="digits", model="refiner", steps=3000, batch=64, rate=2e-3, betas=(0.0, 0.99), ema=0.998),
+        # Lesson 10: eyes for coloured pictures, and an autoencoder of all of them.
+        Recipe(
+            "reader-shapes", data="scenes", model="reader", labels=True, steps=3000, batch=128, rate=1e-3, weight_decay=0.05,
+            half=True, options={"shape": [3, 32, 32], "attributes": [5, 6, 2, 5, 6, 2, 7]},
+        ),
+        Recipe(
+            "autoencoder-pictures", data="pictures", model="image-autoencoder", options={"shape": [3, 32, 32]},
+            needs={"eye": "reader-shapes"}, steps=4800, batch=32, rate=2e-3, ema=0.998, half=True,
+        ),
+        _latent("latent-emoji", "emoji", width=48, multipliers=[1, 2], attention=[4]),
+        Recipe(
+            "pixels-emoji", data="emoji", model="unet-denoiser", steps=3000, batch=64, rate=1e-3, ema=0.998, half=True,
+            options={"channels": 3, "size": 32, "width": 24, "multipliers": [1, 2, 2], "blocks": 1, "attention": [8]},
+        ),
+        # Lesson 11: told a class, or a picture.
+        replace(_digits("class-digits", condition="class", classes=10, drop=0.1), labels=True),
+        Recipe(
+            "noisy-classifier-digits", data="digits", model="noisy-classifier", labels=True, steps=1500, rate=1e-3,
+            weight_decay=0.1, options={"channels": 1, "size": 8, "classes": 10, "width": 16},
+        ),
+        _latent("restore-emoji", "damaged", condition="picture", picture=[3, 32, 32], drop=0.1, attention=[4]),
+        # Lesson 11b: told in words.
+        _latent("text-shapes", "shapes", condition="text", words=29, length=12, text=96, drop=0.1, attention=[8, 4]),
+        _latent("text-emoji", "emoji", condition="text", words=1769, length=12, text=96, drop=0.1, attention=[8, 4]),
         _digits("ddpm-digits"),
         Recipe(
             name="ddpm-mnist",

@@ -54,13 +54,16 @@ def needed_by(recipe: Recipe) -> dict[str, Trained]:
     return {role: finished(name) for role, name in recipe.needs.items()}
 
 
-def own_weights(model: nn.Module, recipe: Recipe) -> dict[str, Tensor]:
-    """What a checkpoint stores of a model: not the models that it needs, and weights that are tied only once."""
+def own_weights(model: nn.Module, recipe: Recipe, half: bool = False) -> dict[str, Tensor]:
+    """What a checkpoint stores of a model: not the models that it needs, and weights that are tied only once.
+
+    half: in half precision.
+    """
     own, seen = {}, set()
     for name, values in model.state_dict().items():
         place = values.data_ptr(), values.shape, values.stride()
         if name.partition(".")[0] not in recipe.needs and (values.numel() == 0 or place not in seen):
-            own[name] = values
+            own[name] = values.half() if half and values.is_floating_point() else values
             seen.add(place)
     return own
 

@@ -1,0 +1,88 @@
+"""Does a picture show what its caption says? A network that reads shapes tells, and the nearest known picture (lesson 11b)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from course_lib import checks
+from course_lib.data import check_images
+
+NAMES = ("shape", "colour", "size", "second shape", "second colour", "second size", "layout")
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Reading:
+    """whole: the share of pictures in which every attribute is as asked, with its standard error; by_attribute: for each, the
+    share among the pictures that have it. n: how many pictures.
+    """
+
+    whole: float
+    standard_error: float
+    by_attribute: dict[str, float]
+    n: int
+
+
+def reading(reader: nn.Module, x0: Tensor, attributes: Tensor) -> Reading:
+    """What a reader sees in pictures of shapes, against what was asked for: (n, 7) attributes, -1 for none.
+
+    Raises ValueError where they are not one row for each picture.
+    """
+    check_images(x0)
+    if not torch.is_tensor(attributes) or attributes.shape != (len(x0), len(NAMES)) or len(x0) == 0:
+        raise ValueError(f"attributes must be ({len(x0)}, {len(NAMES)}) whole numbers; got {checks.shown(attributes)}")
+    right = is_right(reader, x0, attributes)
+    present = attributes >= 0
+    shares = (right & present).sum(0) / present.sum(0).clamp(min=1)
+    whole = (right | ~present).all(1).double().mean().item()
+    named = {name: share.item() for name, share, some in zip(NAMES, shares, present.any(0), strict=True) if some}
+    return Reading(whole, (whole * (1 - whole) / len(x0)) ** 0.5, named, len(x0))
+
+
+def is_right(reader: nn.Module, x0: Tensor, attributes: Tensor) -> Tensor:
+    """Which attributes are read as asked, (n, 7) of booleans."""
+    with torch.no_grad():
+        read = torch.cat([reader.read(part) for part in x0.clamp(-1, 1).split(BATCH)])
+    return read == attributes
+
+
+@dataclass(frozen=True)
+class Naming:
+    """nearest: how often the picture that was asked for is the nearest of all, among_five: one of the five nearest; each with
+    its standard error. n: how many pictures, out of how many `known` ones.
+    """
+
+    nearest: float
+    among_five: float
+    standard_errors: tuple[float, float]
+    n: int
+    known: int
+
+
+def naming(x0: Tensor, right: Tensor | Sequence[int], known: Tensor) -> Naming:
+    """Whether the nearest of all known pictures is the right one. x0: (n, …) pictures, or features of them; right: (n,) rows
+    of known, (m, …). Pictures that equal the right one are as right.
+
+    Raises ValueError for other shapes, and for a row that does not exist.
+    """
+    rank = rank_of_right(x0, right, known)
+    n = len(rank)
+    first, five = (rank < 1).double().mean().item(), (rank < 5).double().mean().item()
+    return Naming(first, five, tuple((p * (1 - p) / n) ** 0.5 for p in (first, five)), n, len(known))
+
+
+def rank_of_right(x0: Tensor, right: Tensor | Sequence[int], known: Tensor) -> Tensor:
+    """How many known pictures lie nearer to each x0 than the right one, (n,); 0 is best."""
+    if checks.finite("x0", x0).shape[1:] != checks.finite("known", known).shape[1:]:
+        raise ValueError(f"both must have one shape; got {tuple(x0.shape[1:])} and {tuple(known.shape[1:])}")
+    right = torch.as_tensor(right)
+    if right.shape != (len(x0),) or not ((right >= 0) & (right < len(known))).all():
+        raise ValueError(f"right must be {len(x0)} rows in 0 … {len(known) - 1}; got {checks.shown(right)}")
+    known, ranks = known.flatten(1), []
+    for part, rows in zip(x0.flatten(1).split(BATCH), right.split(BATCH), strict=True):
+        distance = torch.cdist(part, known, compute_mode="donot_use_mm_for_euclid_dist")
+        own = distance.gather(1, rows[:, None])
+        ranks.append((distance < own * (1 - 1e-5)).sum(1))
+    return torch.cat(ranks)
