@@ -1,8 +1,15 @@
 """What several experiments need."""
 
+import base64
+import io
+
+import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from course_lib.data import Split
+from course_lib.show.images import as_picture, tiles
 from course_lib.training import Recipe, Run
 
 
@@ -19,3 +26,17 @@ def trained(recipe: Recipe, data: Split | None = None) -> nn.Module:
     for _ in run:
         pass
     return run.averaged.eval()
+
+
+def as_sheet(x0: Tensor) -> str:
+    """Pictures (n, channels, height, width) side by side, as the text of a PNG, for a JSON."""
+    buffer = io.BytesIO()
+    Image.fromarray(as_picture(tiles(x0, len(x0), 0))).save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def from_sheet(text: str, n: int) -> Tensor:
+    """The n pictures of a sheet, (n, 3, height, width) in [-1, 1]."""
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+    sheet = torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 127.5 - 1
+    return torch.stack(sheet.chunk(n, dim=2))

@@ -45,7 +45,7 @@ class ImageAutoencoder(nn.Module):
 
     The loss has four parts: the mean squared error of a number; `perceptual` times the distance of what the `eye` sees, a
     frozen network with `maps`; `adversarial` times how little a critic of patches takes the result for real; and `kl` times
-    the KL of q(z|x) from N(0, I) per number. With a weight of 0 a part is left out.
+    the KL of q(z|x) from N(0, I), per number of the picture. With a weight of 0 a part is left out.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ImageAutoencoder(nn.Module):
         width: int = 48,
         perceptual: float = 0.1,
         adversarial: float = 0.003,
-        kl: float = 1e-5,
+        kl: float = 4.6875e-7,
     ):
         super().__init__()
         self.shape = checks.shape("shape", shape)
@@ -92,7 +92,7 @@ class ImageAutoencoder(nn.Module):
             return critic_loss(self.critic(x0), self.critic(made), "non-saturating")
         z, mu, logvar = self._z(x0, eps)
         made = self.decode(z)
-        parts = {"squares": F.mse_loss(made, x0), "kl": self.kl * kl_from_standard(mu, logvar).mean() / mu[0].numel()}
+        parts = {"squares": F.mse_loss(made, x0), "kl": self.kl * kl_from_standard(mu, logvar).sum() / x0.numel()}
         if self.perceptual:
             parts["perceptual"] = self.perceptual * perceptual_distance(self.eye, made, x0).mean()
         if self.adversarial:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import checks
-from course_lib.nets.transformer import TextEncoder
+from course_lib.nets.transformer import CrossAttention, PixelBlock, TextEncoder
 from course_lib.nets.unet import UNet
 
 
@@ -89,6 +89,26 @@ class TextUNet(UNet):
     def null(self, cond: Tensor) -> Tensor:
         """Any caption, for each of a batch."""
         return torch.zeros_like(cond)
+
+    def looks(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """How much each place looks at the start and at each word, (batch, 1 + length, size, size), summing to 1 over these.
+
+        The mean over all heads and all layers; what a coarse layer sees counts for each of the places below it.
+        """
+        found = []
+
+        def look(layer: CrossAttention, given: tuple[Tensor, ...], _: Tensor) -> None:
+            weights = layer.weights(*given).mean(1).transpose(1, 2)
+            side = round(weights.shape[2] ** 0.5)
+            found.append(F.interpolate(weights.unflatten(2, (side, side)), self.size, mode="nearest"))
+
+        handles = [block.cross.register_forward_hook(look) for block in self.modules() if isinstance(block, PixelBlock)]
+        try:
+            self(x_t, t, cond)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return torch.stack(found).mean(0)
 
 
 CONDITIONS = {"class": ClassUNet, "picture": PictureUNet, "text": TextUNet}

@@ -7,13 +7,19 @@ from course_lib.show.images import as_picture, grid, picture, rows, strip, tiles
 from course_lib.show.lines import curves, label_line
 from course_lib.show.plane import density, plane_axes, points, trajectories
 from course_lib.show.roles import COLOURS, ROLES, colour, style, tint
-from course_lib.show.systems import diffusion_chain, gan_players, text_to_image, variational_autoencoder
+from course_lib.show.systems import (
+    diffusion_chain,
+    gan_players,
+    latent_diffusion,
+    text_to_image,
+    variational_autoencoder,
+)
 from course_lib.show.unet_stages import u_net
 from course_lib.show.widgets import live, widget
 
 __all__ = [
     "COLOURS", "ROLES", "Drawing", "Shape", "as_picture", "check_figure", "colour", "curves", "density",
-    "diffusion_chain", "figure", "film", "gan_players", "grid", "label_line", "live", "picture", "plane_axes",
-    "points", "rows", "smallest_letter", "strip", "style", "text_to_image", "tiles", "tint", "title", "trajectories",
-    "u_net", "use_style", "variational_autoencoder", "widget",
+    "diffusion_chain", "figure", "film", "gan_players", "grid", "label_line", "latent_diffusion", "live", "picture",
+    "plane_axes", "points", "rows", "smallest_letter", "strip", "style", "text_to_image", "tiles", "tint", "title",
+    "trajectories", "u_net", "use_style", "variational_autoencoder", "widget",
 ]  # fmt: skip

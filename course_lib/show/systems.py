@@ -1,5 +1,6 @@
 """Whole systems, each as one drawing."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from matplotlib.figure import Figure
@@ -85,6 +86,34 @@ def gan_players(real: Tensor | None = None, fake: Tensor | None = None, title: s
     drawing.text((judge.x + verdict.x) / 2, 3.72, "learns to tell them apart", "discriminator", va="bottom")
     drawing.path([verdict.bottom, (verdict.x, 0.42), (generator.x, 0.42), generator.bottom], "samples", dashed=True)
     drawing.text((generator.x + verdict.x) / 2, 0.34, "learns to be taken for real", "samples", va="top")
+    return drawing.fig
+
+
+def latent_diffusion(pictures: Sequence[Tensor], numbers: Sequence[int], title: str = "") -> Figure:
+    """A picture is coded, diffusion makes codes of noise, and a code is decoded (lesson 10).
+
+    pictures: five images (channels, height, width) in [-1, 1]: x, its code z, noise z_T, a new z_0, and what it decodes to.
+    numbers: how many numbers each of the five holds.
+    """
+    if len(pictures) != 5 or len(numbers) != 5:
+        raise ValueError(f"five pictures and their sizes are drawn; got {len(pictures)} and {len(numbers)}")
+    drawing = Drawing(9.6, 3.9, title)
+    high, low, names = 2.95, 1.0, ("$x$", "$z$", "$z_T$", "$z_0$", r"$\hat x$")
+    sizes = [1.25, 0.8, 0.8, 0.8, 1.25]
+    places = [(0.75, high), (4.0, high), (1.1, low), (5.6, low), (8.75, low)]
+    shown = [drawing.picture(x, y, image, size) for (x, y), image, size in zip(places, pictures, sizes, strict=True)]
+    encoder = drawing.trapezoid(2.35, high, "$E$", "autoencoder", width=1.2, height=1.3, end=0.55)
+    unet = drawing.hourglass(3.35, low, "diffusion", "latent diffusion", width=2.3, height=1.5)
+    decoder = drawing.trapezoid(7.1, low, "$D$", "autoencoder", width=1.2, height=0.75, end=1.8)
+    for a, b in ((shown[0], encoder), (encoder, shown[1]), (shown[2], unet), (unet, shown[3]), (shown[3], decoder),
+                 (decoder, shown[4])):  # fmt: skip
+        drawing.arrow(a.right, b.left)
+    for place, name, count in zip(shown, names, numbers, strict=True):
+        drawing.text(place.x, place.bottom[1] - 0.06, f"{name}: {count:,}", va="top")
+    drawing.path(
+        [shown[1].right, (4.95, high), (4.95, 2.05), (4.2, 2.05), (4.2, low + 0.68)], "latent diffusion", dashed=True
+    )
+    drawing.text(5.1, 2.5, "learns how codes\nare distributed", "latent diffusion", ha="left")
     return drawing.fig
 
 

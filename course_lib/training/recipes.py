@@ -159,7 +159,7 @@ def _gan(name: str, data: str = "digits", model: str = "gan", labels: bool = Fal
 
 def _latent(name: str, data: str, steps: int = 8000, **options: Any) -> Recipe:
     """A diffusion model of the codes of pictures, stored in half precision."""
-    net = {"channels": 4, "size": 8, "width": 48, "multipliers": [1, 2], "blocks": 2}
+    net = {"channels": 4, "size": 8, "width": 40, "multipliers": [1, 1], "blocks": 1, "attention": [8, 4]}
     return Recipe(
         name, data=data, model="latent-denoiser", options=net | options, labels="condition" in options,
         needs={"autoencoder": "autoencoder-pictures"}, steps=steps, batch=64, rate=1e-3, ema=0.999, half=True,
@@ -238,7 +238,7 @@ RECIPES = {
             "autoencoder-pictures", data="pictures", model="image-autoencoder", options={"shape": [3, 32, 32]},
             needs={"eye": "reader-shapes"}, steps=4800, batch=32, rate=2e-3, ema=0.998, half=True,
         ),
-        _latent("latent-emoji", "emoji", width=48, multipliers=[1, 2], attention=[4]),
+        _latent("latent-emoji", "emoji"),
         Recipe(
             "pixels-emoji", data="emoji", model="unet-denoiser", steps=3000, batch=64, rate=1e-3, ema=0.998, half=True,
             options={"channels": 3, "size": 32, "width": 24, "multipliers": [1, 2, 2], "blocks": 1, "attention": [8]},
@@ -249,10 +249,10 @@ RECIPES = {
             "noisy-classifier-digits", data="digits", model="noisy-classifier", labels=True, steps=1500, rate=1e-3,
             weight_decay=0.1, options={"channels": 1, "size": 8, "classes": 10, "width": 16},
         ),
-        _latent("restore-emoji", "damaged", condition="picture", picture=[3, 32, 32], drop=0.1, attention=[4]),
+        _latent("restore-emoji", "damaged", condition="picture", picture=[3, 32, 32], drop=0.1),
         # Lesson 11b: told in words.
-        _latent("text-shapes", "shapes", condition="text", words=29, length=12, text=96, drop=0.1, attention=[8, 4]),
-        _latent("text-emoji", "emoji", condition="text", words=1769, length=12, text=96, drop=0.1, attention=[8, 4]),
+        _latent("text-shapes", "shapes", 24_000, width=48, condition="text", words=29, length=12, text=64, drop=0.1),
+        _latent("text-emoji", "emoji", 15_000, width=64, condition="text", words=1769, length=12, text=88, drop=0.1),
         _digits("ddpm-digits"),
         Recipe(
             name="ddpm-mnist",

@@ -182,3 +182,13 @@ def test_a_plain_unet_has_the_weights_that_it_always_had():
         "norm",
         "last",
     ]
+
+
+def test_every_place_looks_at_the_words_that_are_there_and_at_no_padding(text):
+    cond = torch.tensor([[1, 2, 3, 0, 0, 0], [0] * 6, [4] * 6])
+    with torch.no_grad():
+        looks = text.looks(X, T, cond)
+    assert looks.shape == (3, 7, 8, 8)
+    torch.testing.assert_close(looks.sum(1), torch.ones(3, 8, 8))
+    assert (looks[0, 4:] == 0).all() and (looks[1, 0] == 1).all() and (looks[2] > 0).all()
+    assert not text.down[0][1].layers[0].cross._forward_hooks, "nothing is left behind"
