@@ -6,7 +6,7 @@ import warnings
 import click
 
 from course_lib import __version__
-from course_lib.commands import drawing, generating, lessons, training
+from course_lib.commands import asking, generating, lessons, training
 
 LONGEST = 1200  # characters of a message; a value that was given may be of any length
 
@@ -28,7 +28,7 @@ def doctor() -> None:
 
 for command in (
     lessons.lab, lessons.update, lessons.progress, lessons.reset,
-    generating.sample, drawing.draw, generating.evaluate, generating.scoreboard,
+    generating.sample, asking.draw, generating.evaluate, generating.scoreboard,
     training.recipes, training.train, training.record,
     lessons.test, lessons.notebooks,
 ):  # fmt: skip

@@ -99,8 +99,8 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
         for reason in measured["scores"]["suspicious"]:
             click.echo(f"! {reason}")
     elif trained.recipe.data in ("pictures", "scenes"):
-        measured = measure_eyes(trained)
-        click.echo(f"{name}: {measured['in_words']}")
+        measured, words = measure_eyes(trained)
+        click.echo(f"{name}: {words}")
     elif not hasattr(trained.model, "features"):
         measured = measure_loss(trained)
         loss, images = measured["held_out"].values()

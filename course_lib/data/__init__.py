@@ -1,7 +1,6 @@
 """The data of the course: `load(name)` gives any of it, on the scale and in the layout that all models expect."""
 
 from course_lib import checks
-from course_lib.data.captions import PAD, Vocabulary
 from course_lib.data.dataset import (
     Dataset,
     Split,
@@ -27,6 +26,7 @@ from course_lib.data.sets.photos import photos
 from course_lib.data.sets.pictures import pictures
 from course_lib.data.sets.shapes import attributes_of, draw_shapes, has_unseen, scenes, shapes
 from course_lib.data.sets.toys import TOYS, toy, toy_dataset
+from course_lib.data.vocabulary import PAD, Vocabulary
 
 IMAGES = {
     "digits": digits, "mnist": mnist, "photos": photos, "emoji": emoji, "shapes": shapes, "scenes": scenes,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib import checks
-from course_lib.data.captions import Vocabulary
+from course_lib.data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

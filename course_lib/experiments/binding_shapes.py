@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from course_lib.data import Split, attributes_of, load
 from course_lib.diffusion import NoiseSchedule
 from course_lib.experiments.common import rounded
-from course_lib.metrics.pictures import as_asked
+from course_lib.metrics.coloured import as_asked
 from course_lib.paths import RUNS
 from course_lib.training import Run, Trained, recipe_named
 

@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from course_lib.data import Split
-from course_lib.show.images import as_picture, tiles
+from course_lib.data import Split, to_uint8
 from course_lib.training import Recipe, Run
 
 
@@ -31,7 +30,8 @@ def trained(recipe: Recipe, data: Split | None = None) -> nn.Module:
 def as_sheet(x0: Tensor) -> str:
     """Pictures (n, channels, height, width) side by side, as the text of a PNG, for a JSON."""
     buffer = io.BytesIO()
-    Image.fromarray(as_picture(tiles(x0, len(x0), 0))).save(buffer, format="PNG", optimize=True)
+    row = torch.cat(list(to_uint8(x0)), dim=2).permute(1, 2, 0)
+    Image.fromarray(row.cpu().numpy()).save(buffer, format="PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

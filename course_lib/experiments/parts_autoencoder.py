@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from course_lib.data import load
 from course_lib.experiments.common import as_sheet, rounded, trained
 from course_lib.metrics import fd_ratio, psnr
-from course_lib.metrics.pictures import halves
+from course_lib.metrics.coloured import halves
 from course_lib.models import ImageAutoencoder, perceptual_distance
 from course_lib.training import recipe_named
 

@@ -244,15 +244,15 @@ RECIPES = {
             options={"channels": 3, "size": 32, "width": 24, "multipliers": [1, 2, 2], "blocks": 1, "attention": [8]},
         ),
         # Lesson 11: told a class, or a picture.
-        replace(_digits("class-digits", condition="class", classes=10, drop=0.1), labels=True),
+        replace(_digits("class-digits", condition="class", classes=10, drop=0.1, width=24), labels=True, half=True),
         Recipe(
             "noisy-classifier-digits", data="digits", model="noisy-classifier", labels=True, steps=1500, rate=1e-3,
             weight_decay=0.1, options={"channels": 1, "size": 8, "classes": 10, "width": 16},
         ),
         _latent("restore-emoji", "damaged", condition="picture", picture=[3, 32, 32], drop=0.1),
         # Lesson 11b: told in words.
-        _latent("text-shapes", "shapes", 24_000, width=48, condition="text", words=29, length=12, text=64, drop=0.1),
-        _latent("text-emoji", "emoji", 15_000, width=64, condition="text", words=1769, length=12, text=88, drop=0.1),
+        _latent("text-shapes", "shapes", 20_000, width=48, condition="text", words=29, length=12, text=64, drop=0.1),
+        _latent("text-emoji", "emoji", 13_000, width=64, condition="text", words=1769, length=12, text=88, drop=0.1),
         _digits("ddpm-digits"),
         Recipe(
             name="ddpm-mnist",

@@ -39,7 +39,7 @@ def test_case_accents_and_punctuation_do_not_matter_and_a_hyphen_holds_a_word_to
 
 
 def test_an_unknown_word_is_answered_with_the_nearest_ones():
-    with pytest.raises(ValueError, match="'wonan's': did you mean .*woman's"):
+    with pytest.raises(ValueError, match="wonan's.*did you mean .*woman's"):
         WORDS.encode("wonan's dog")
     with pytest.raises(ValueError, match="the word 'zzzzzz': it has 8 others"):
         WORDS.encode("zzzzzz")

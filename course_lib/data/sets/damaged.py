@@ -40,7 +40,7 @@ def damage(x0: Tensor, kind: str, seed: int = 0) -> Tensor:
     return _rain(x0, chance)
 
 
-def _rain(x0: Tensor, chance: np.random.RandomState, drops: int = 26, length: int = 7) -> Tensor:
+def _rain(x0: Tensor, chance: "np.random.RandomState", drops: int = 26, length: int = 7) -> Tensor:
     """Slanting streaks, each a pixel wide, that let a little of the picture through."""
     n = len(x0)
     veil = torch.zeros(n, SIZE + length, SIZE + length)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.data.captions import Vocabulary, words_of
 from course_lib.data.dataset import Dataset, Split
 from course_lib.data.sets.mnist import DataError
+from course_lib.data.vocabulary import Vocabulary, words_of
 
 SIZE = 32
 HELD_OUT = 100

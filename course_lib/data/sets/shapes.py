@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from course_lib import checks
-from course_lib.data.captions import Vocabulary, words_of
 from course_lib.data.dataset import Dataset, Split
+from course_lib.data.vocabulary import Vocabulary, words_of
 
 SIZE = 32
 SHAPES = ("circle", "square", "triangle", "star", "cross")
@@ -144,7 +144,7 @@ def _block(block: int) -> Scenes:
     return Scenes(_draw(attributes, jitter, turn), attributes, captions)
 
 
-def _captions(attributes: list[int], chance: np.random.RandomState) -> list[str]:
+def _captions(attributes: list[int], chance: "np.random.RandomState") -> list[str]:
     """Four ways to say it: both orders of two objects, other words."""
     first, second = ([_name(attributes[i : i + 3], big) for big in (False, True)] for i in (0, 3))
     layout = LAYOUTS[attributes[6]]

@@ -171,8 +171,8 @@ def _of_damaged(trained: Trained, seed: int, _: int, options: dict[str, Any]) ->
     return found
 
 
-def measure_eyes(trained: Trained) -> dict[str, Any]:
-    """What is measured of the reader, or of an autoencoder of coloured pictures, on held-out ones, with a sentence.
+def measure_eyes(trained: Trained) -> tuple[dict[str, Any], str]:
+    """What is measured of the reader, or of an autoencoder of coloured pictures, on held-out ones; and in words.
 
     Of reconstructions: decibels by kind, how many scenes are still read rightly, how many emoji are nearest to their own.
     """
@@ -180,11 +180,7 @@ def measure_eyes(trained: Trained) -> dict[str, Any]:
     held_out = data.held_out
     if hasattr(model, "read"):
         found = reading(model, held_out.x0, held_out.label)
-        return {
-            "accuracy": found.whole,
-            "reading": asdict(found),
-            "in_words": f"whole scenes read rightly {found.whole:.2%}",
-        }
+        return {"held_out": asdict(found)}, f"whole scenes read rightly {found.whole:.2%}"
     with torch.no_grad():
         made = torch.cat([model.decode(model.encode(part)) for part in held_out.x0.split(250)]).clamp(-1, 1)
     of = {kind: held_out.label == i for i, kind in enumerate(data.classes)}
@@ -197,10 +193,9 @@ def measure_eyes(trained: Trained) -> dict[str, Any]:
     right = torch.arange(len(emoji.held_out)) + len(emoji.train)
     named = naming(made[of["emoji"]], right, torch.cat([emoji.train.x0, emoji.held_out.x0]))
     words = ", ".join(f"{kind} {value:.1f} dB" for kind, value in decibels.items())
-    return {
-        "held_out": {"psnr": decibels, "images": len(made), "read": read.whole, "nearest": named.nearest},
-        "in_words": f"{words}; scenes read rightly {read.whole:.1%}; emoji nearest to their own {named.nearest:.0%}",
-    }
+    words += f"; scenes read rightly {read.whole:.1%}; emoji nearest to their own {named.nearest:.0%}"
+    measured = {"psnr": decibels, "images": len(made), "read": read.whole, "nearest": named.nearest}
+    return {"held_out": measured}, words
 
 
 def psnr(x0: Tensor, true: Tensor) -> float:
