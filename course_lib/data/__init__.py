@@ -1,5 +1,7 @@
 """The data of the course: `load(name)` gives any of it, on the scale and in the layout that all models expect."""
 
+from pathlib import Path
+
 from course_lib import checks
 from course_lib.data.dataset import (
     Dataset,
@@ -21,6 +23,7 @@ from course_lib.data.sets.damaged import DAMAGES, damage, damaged
 from course_lib.data.sets.digits import digits
 from course_lib.data.sets.drawn import drawn_digits
 from course_lib.data.sets.emoji import emoji
+from course_lib.data.sets.folder import captioned_folder
 from course_lib.data.sets.mnist import mnist
 from course_lib.data.sets.photos import photos
 from course_lib.data.sets.pictures import pictures
@@ -35,10 +38,10 @@ IMAGES = {
 NAMES = (*IMAGES, *TOYS)
 
 __all__ = [
-    "DAMAGES", "NAMES", "PAD", "TOYS", "Dataset", "Split", "Vocabulary", "attributes_of", "check_data",
-    "check_images", "check_labels", "check_scale", "check_trainable", "contains_held_out", "damage", "draw_shapes",
-    "drawn_digits", "fingerprint", "from_indices", "has_unseen", "identical", "load", "to_indices", "to_levels",
-    "to_uint8", "toy",
+    "DAMAGES", "NAMES", "PAD", "TOYS", "Dataset", "Split", "Vocabulary", "attributes_of", "captioned_folder",
+    "check_data", "check_images", "check_labels", "check_scale", "check_trainable", "contains_held_out", "damage",
+    "draw_shapes", "drawn_digits", "fingerprint", "from_indices", "has_unseen", "identical", "load", "to_indices",
+    "to_levels", "to_uint8", "toy",
 ]  # fmt: skip
 
 
@@ -49,8 +52,14 @@ def load(name: str) -> Dataset:
     from the folder that COURSE_DATA names), `photos` (two real photographs), `emoji` (3,900 captioned pictures, 32 x 32),
     `shapes` (captioned scenes drawn by the course), `scenes` (such scenes with their attributes as numbers), `pictures`
     (some of all coloured ones), `damaged` (emoji with a wet, a grey and a torn copy), or a 2-D toy set such as `moons`.
+    It may also be the path of a folder of your own, with pictures and a table of captions (see `captioned_folder`).
     Images are float32 in [-1, 1], channels first. Raises ValueError for another name.
     """
+    if isinstance(name, str) and name not in NAMES and Path(name).is_dir():
+        return captioned_folder(name)
     if not isinstance(name, str) or name not in NAMES:
-        raise ValueError(f"there is no data set {checks.shown(name)}; choose one of: {', '.join(NAMES)}")
+        names = ", ".join(NAMES)
+        raise ValueError(
+            f"there is no data set {checks.shown(name)}; choose one of: {names}, or name a folder of your own"
+        )
     return IMAGES[name]() if name in IMAGES else toy_dataset(name)
