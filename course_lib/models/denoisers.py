@@ -126,33 +126,41 @@ class ImageDenoiser(SamplingDenoiser):
         return bound(self, x0, levels, fixed_variance(self.schedule, "beta"), generator).bits_per_dim
 
 
-def unet_denoiser(without: str | None = None, condition: str | None = None, **options: Any) -> ImageDenoiser:
-    """A U-Net that learns to denoise images; `options`: those of `parts`.
-
-    without: a part to leave out, a name in ABLATIONS (lesson 08). condition: what it is told, a name in CONDITIONS.
-    """
-    make = UNet if without is None else choose(ABLATIONS, without, "ablation")
-    make = make if condition is None else choose(CONDITIONS, condition, "condition")
-    return ImageDenoiser(**parts(make, **options))
-
-
-def parts(
-    make: Any,
+def unet_denoiser(
     schedule: str = "cosine",
     target: str = "v",
     T: int = 1000,
     weight: str = "simple",
+    without: str | None = None,
+    **options: Any,
+) -> ImageDenoiser:
+    """A U-Net that learns to denoise images; `options`: the others of `parts`.
+
+    without: a part to leave out, a name in ABLATIONS (lesson 08).
+    """
+    plain = UNet if without is None else choose(ABLATIONS, without, "ablation")
+    return ImageDenoiser(**parts(schedule, target, T, weight, plain=plain, **options))
+
+
+def parts(
+    schedule: str = "cosine",
+    target: str = "v",
+    T: int = 1000,
+    weight: str = "simple",
+    condition: str | None = None,
     drop: float = 0.0,
+    plain: type[UNet] = UNet,
     **net: Any,
 ) -> dict[str, Any]:
-    """What a SamplingDenoiser is made of; `net` are the arguments of the network that `make` builds.
+    """What a SamplingDenoiser is made of; `net` are the arguments of the network.
 
     weight: "simple" (each t counts the same) or "bound" (each counts as in the variational bound; lesson 07).
+    condition: what the network is told, a name in CONDITIONS (lessons 11 and 11b); without one it is a `plain` one.
     """
     process = choose(SCHEDULES, schedule, "schedule")(T)
     target = choose(TARGETS, target, "target")
     weights = choose({"simple": None, "bound": bound_weight(process, target)}, weight, "weight")
-    unet = make(**net)
+    unet = (plain if condition is None else choose(CONDITIONS, condition, "condition"))(**net)
     shape = (unet.channels, unet.size, unet.size)
     return {"net": unet, "shape": shape, "schedule": process, "target": target, "weight": weights, "drop": drop}
 

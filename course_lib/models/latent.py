@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_lib.data import check_images
-from course_lib.models.denoisers import SamplingDenoiser, choose, parts
-from course_lib.nets import CONDITIONS, UNet
+from course_lib.models.denoisers import SamplingDenoiser, parts
 
 BATCH = 250  # images that are encoded at once
 
@@ -47,10 +46,6 @@ class LatentDenoiser(SamplingDenoiser):
         return self.autoencoder.decode(x * self.std + self.mean).clamp(-1, 1)
 
 
-def latent_denoiser(autoencoder: nn.Module, condition: str | None = None, **options: Any) -> LatentDenoiser:
-    """A U-Net that learns to denoise an autoencoder's codes; options: those of `denoisers.parts`.
-
-    condition: what it is told, a name in CONDITIONS.
-    """
-    make = UNet if condition is None else choose(CONDITIONS, condition, "condition")
-    return LatentDenoiser(autoencoder, **parts(make, **options))
+def latent_denoiser(autoencoder: nn.Module, **options: Any) -> LatentDenoiser:
+    """A U-Net that learns to denoise an autoencoder's codes; options: those of `denoisers.parts`."""
+    return LatentDenoiser(autoencoder, **parts(**options))

@@ -185,10 +185,9 @@ def fill_optimizer(optimizer: torch.optim.Optimizer, state: Any, folder: Path) -
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint by name, half precision as float32. Raises CheckpointError where they can't be read."""
+    """The weights of a checkpoint by name. Raises CheckpointError where they can't be read."""
     try:
-        weights = load_safetensors((folder / MODEL).read_bytes())
-        return {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
+        return load_safetensors((folder / MODEL).read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"the weights in {shorten(folder)} can't be read: {error}") from error
 

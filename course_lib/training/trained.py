@@ -78,6 +78,8 @@ def fill(model: nn.Module, recipe: Recipe, weights: dict[str, Tensor], folder: P
 
     Raises CheckpointError where their names, shapes or kinds are others, and where they are not finite.
     """
+    if recipe.half:
+        weights = {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
     ours = {name: _kind(value) for name, value in own_weights(model, recipe).items()}
     theirs = {name: _kind(value) for name, value in weights.items()}
     if different := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:

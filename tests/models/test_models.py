@@ -145,7 +145,8 @@ def test_an_option_that_a_model_does_not_take_is_refused_with_those_it_does(digi
 
 
 def test_the_options_of_a_model_are_those_of_its_sample(digits):
-    assert options_of(digits) == {"steps": 50, "sampler": "ddim", "eta": None, "guidance": 1.0}
+    guidance = {"guidance": 1.0, "guide_from": 0.0, "guide_to": 1.0, "rescale": 0.0}
+    assert options_of(digits) == {"steps": 50, "sampler": "ddim", "eta": None, **guidance}
     eye = load_trained("features-digits").model
     assert not makes_images(eye) and options_of(eye) == {}
 

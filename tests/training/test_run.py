@@ -579,7 +579,7 @@ def test_every_recipe_has_its_own_name_and_survives_json(name):
 def test_a_recipe_with_every_field_changed_survives_json():
     recipe = Recipe(
         "n", "d", "m", {"a": [1, {"b": None}], "c": "x"}, True, {"role": "other"}, 1, 2, 0.1, 3, "none", (0.5, 0.6), 0.2,
-        0.3, 0.4, 5,
+        0.3, 0.4, 5, True,
     )  # fmt: skip
     for field in dataclasses.fields(Recipe):
         if field.default is not dataclasses.MISSING:
