@@ -25,14 +25,17 @@ from course_lib.training import Trained, load_trained, pick_device
 
 EYE = "reader-shapes"
 SETS = ("emoji", "shapes", "damaged")
-ASKED = 400  # captions of each kind
+ASKED = 400  # captions of each kind, for a thousand pictures
 COLUMNS = ("model", "weights", "training", "calls", "s / 64", "FD ratio", "to nearest", "as asked")
 
 
 def measure_pictures(
     trained: Trained, seeds: int = 3, n: int = 1000, device: str = "cpu", **options: Any
 ) -> dict[str, Any]:
-    """What a row of the pictures' scoreboard says, in JSON's types. seeds: sets of n pictures; options: those of `sample`."""
+    """What a row of the pictures' scoreboard says, in JSON's types. seeds: sets of n pictures; options: those of `sample`.
+
+    A model that is told is asked for captions of the training, and judged for 0.4 n of each kind.
+    """
     device = pick_device(device)
     model, data = trained.model.to(device), load(trained.recipe.data)
     cond = conditions(data, n)[0] if trained.recipe.labels else None
@@ -43,7 +46,7 @@ def measure_pictures(
         "seeds": seeds,
         "fd_ratio": [fd_ratio(x0, data.name) for x0 in sets],
         "nearest": nearest_distance(sets[0], data.train.x0).mean().item(),
-        "as_asked": as_asked(trained, **options) if trained.recipe.labels else None,
+        "as_asked": as_asked(trained, n=ASKED * n // 1000, **options) if trained.recipe.labels else None,
         "cost": asdict(cost(model, trained.recipe, device, None if cond is None else cond[:IMAGES], **options)),
     }
 
