@@ -81,6 +81,18 @@ def finite(name: str, value: Any, axes: int | None = None) -> Tensor:
     return value
 
 
+def indices(name: str, value: Any, shape: tuple[int | None, ...], most: int, least: int = 0) -> Tensor:
+    """A tensor of whole numbers in least … most, int64, of this shape; None stands for any size. It looks at every value."""
+    sizes = ", ".join("n" if size is None else str(size) for size in shape)
+    wanted = f"whole numbers in {least} … {most}, ({sizes}{',' * (len(shape) == 1)})"
+    fits = torch.is_tensor(value) and value.dtype == torch.int64 and value.ndim == len(shape)
+    if not fits or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
+        raise ValueError(f"{name} must be {wanted}; got {shown(value)}")
+    if value.numel() and not least <= int(value.min()) <= int(value.max()) <= most:
+        raise ValueError(f"{name} must be {wanted}; got {int(value.min())} … {int(value.max())}")
+    return value
+
+
 def numbers(name: str, value: Any) -> Tensor:
     """What stands for real numbers (a tensor, an array, a list, one number), as float64."""
     try:

@@ -3,7 +3,7 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -20,7 +20,9 @@ class Vocabulary:
     Raises ValueError for a word that stands twice, or is none: lower case, without spaces.
     """
 
-    def __init__(self, words: Iterable[str], length: int = 12):
+    def __init__(self, words: Sequence[str], length: int = 12):
+        if isinstance(words, str) or not isinstance(words, Sequence):
+            raise ValueError(f"words must be a list of words; got {checks.shown(words)}")
         self.words = tuple(words)
         self.length = checks.whole("length", length, 1)
         for word in self.words:
@@ -58,10 +60,7 @@ class Vocabulary:
 
     def decode(self, tokens: Tensor) -> list[str]:
         """Tokens (n, length) to captions, without the padding. Raises ValueError for what is no row of word numbers."""
-        if not torch.is_tensor(tokens) or tokens.ndim != 2 or tokens.dtype != torch.int64:
-            raise ValueError(f"tokens must be whole numbers, (n, length); got {checks.shown(tokens)}")
-        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < len(self):
-            raise ValueError(f"tokens must lie in 0 … {len(self) - 1}; got {tokens.min()} … {tokens.max()}")
+        checks.indices("tokens", tokens, (None, None), len(self) - 1)
         return [" ".join(self.words[i - 1] for i in row if i != PAD) for row in tokens.tolist()]
 
     def _number_of(self, word: str) -> int:
@@ -74,5 +73,7 @@ class Vocabulary:
 
 def words_of(caption: str) -> list[str]:
     """The words of a text: lower case, without accents and punctuation; a hyphen holds a word together."""
+    if not isinstance(caption, str):
+        raise ValueError(f"a caption must be a text; got {checks.shown(caption)}")
     plain = unicodedata.normalize("NFKD", caption.replace("&", " and ").replace("’", "'").lower())
     return re.findall(r"[a-z0-9#*]+(?:[-'][a-z0-9]+)*", plain.encode("ascii", "ignore").decode())

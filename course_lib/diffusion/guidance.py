@@ -24,6 +24,8 @@ class Guided:
     def __init__(self, denoiser: Predictor, w: float, interval: tuple[float, float] = (0.0, 1.0), rescale: float = 0.0):
         self.w = checks.number("guidance", w, -LARGEST, LARGEST)
         self.denoiser, self.schedule = check_predictor(denoiser), denoiser.schedule
+        if not isinstance(interval, tuple | list) or len(interval) != 2:
+            raise ValueError(f"interval must be two shares of T, such as (0.2, 0.7); got {checks.shown(interval)}")
         low, high = interval
         self.interval = (
             checks.number("the interval's start", low, 0, 1),
@@ -77,12 +79,21 @@ class ClassifierGuided:
 
     def predict(self, x_t: Tensor, t: int | float | Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(x0, eps), of which x_t is still the mixture; signal above 0. Raises ValueError without a condition."""
-        if cond is None:
+        if checks.condition(cond, len(checks.batch("x_t", x_t))) is None:
             raise ValueError("guidance needs a condition: what should the classifier see?")
         signal, noise = self.schedule.at(self.schedule.check(t, noisy=True), x_t)
         with torch.enable_grad():
             seen = x_t.detach().requires_grad_()
-            times = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
-            (pull,) = torch.autograd.grad(self.log_prob(seen, times, cond).sum(), seen)
+            log_p = self.log_prob(seen, torch.as_tensor(t, device=x_t.device).expand(len(x_t)), cond)
+            if (
+                not torch.is_tensor(log_p)
+                or log_p.shape != x_t.shape[:1]
+                or log_p.is_complex()
+                or not log_p.requires_grad
+            ):
+                raise ValueError(
+                    f"log_prob must give a number with a gradient for each of {len(x_t)}; got {checks.shown(log_p)}"
+                )
+            (pull,) = torch.autograd.grad(log_p.sum(), seen)
         eps = self.denoiser.predict(x_t, t, cond if self.conditional else None)[1] - self.w * noise * pull
         return (x_t - noise * eps) / signal, eps

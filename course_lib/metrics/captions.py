@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.data import check_images
+from course_lib.data.sets.shapes import ATTRIBUTES
 
 NAMES = ("shape", "colour", "size", "second shape", "second colour", "second size", "layout")
 BATCH = 500
@@ -31,8 +32,11 @@ def reading(reader: nn.Module, x0: Tensor, attributes: Tensor) -> Reading:
     Raises ValueError where they are not one row for each picture.
     """
     check_images(x0)
-    if not torch.is_tensor(attributes) or attributes.shape != (len(x0), len(NAMES)) or len(x0) == 0:
-        raise ValueError(f"attributes must be ({len(x0)}, {len(NAMES)}) whole numbers; got {checks.shown(attributes)}")
+    if not hasattr(reader, "read"):
+        raise ValueError(f"reader must be a network that reads, such as a Reader; got {checks.shown(reader)}")
+    checks.indices("attributes", attributes, (len(x0), len(NAMES)), max(ATTRIBUTES) - 1, least=-1)
+    if len(x0) == 0:
+        raise ValueError("there is no picture to read")
     right = is_right(reader, x0, attributes)
     present = attributes >= 0
     shares = (right & present).sum(0) / present.sum(0).clamp(min=1)
@@ -77,10 +81,10 @@ def rank_of_right(x0: Tensor, right: Tensor | Sequence[int], known: Tensor) -> T
     """How many known pictures lie nearer to each x0 than the right one, (n,); 0 is best."""
     if checks.finite("x0", x0).shape[1:] != checks.finite("known", known).shape[1:]:
         raise ValueError(f"both must have one shape; got {tuple(x0.shape[1:])} and {tuple(known.shape[1:])}")
-    right = torch.as_tensor(right)
-    if right.shape != (len(x0),) or not ((right >= 0) & (right < len(known))).all():
-        raise ValueError(f"right must be {len(x0)} rows in 0 … {len(known) - 1}; got {checks.shown(right)}")
-    known, ranks = known.flatten(1), []
+    if isinstance(right, list) and all(type(i) is int for i in right):
+        right = torch.tensor(right)
+    checks.indices("right", right, (len(x0),), len(known) - 1)
+    known, ranks = known.flatten(1).to(x0.dtype), []
     for part, rows in zip(x0.flatten(1).split(BATCH), right.split(BATCH), strict=True):
         distance = torch.cdist(part, known, compute_mode="donot_use_mm_for_euclid_dist")
         own = distance.gather(1, rows[:, None])

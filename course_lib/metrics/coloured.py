@@ -203,4 +203,6 @@ def measure_eyes(trained: Trained) -> tuple[dict[str, Any], str]:
 
 def psnr(x0: Tensor, true: Tensor) -> float:
     """Peak signal to noise ratio, in decibels: 10 log10(2^2 / mean squared error), for pictures in [-1, 1]."""
+    if check_images(x0).shape != check_images(true, "true").shape:
+        raise ValueError(f"both must have one shape; got {tuple(x0.shape)} and {tuple(true.shape)}")
     return (10 * torch.log10(4 / (x0 - true).square().mean())).item()

@@ -118,7 +118,12 @@ class ImageAutoencoder(nn.Module):
 def perceptual_distance(eye: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     """How differently a network sees two pictures, (batch,): the squared distance of its unit feature vectors at each place,
     averaged over the places and summed over the layers (Zhang et al. 2018, eq. 1, without its learned weights).
+    Raises ValueError for an eye without `maps`, and for pictures of different shapes.
     """
+    if not hasattr(eye, "maps"):
+        raise ValueError(f"eye must be a network with `maps`, such as a Reader; got {checks.shown(eye)}")
+    if checks.batch("a", a, 4).shape != checks.batch("b", b, 4).shape:
+        raise ValueError(f"both must have one shape; got {tuple(a.shape)} and {tuple(b.shape)}")
     distances = []
     for one, other in zip(eye.maps(a), eye.maps(b), strict=True):
         one, other = (F.normalize(maps, dim=1, eps=1e-4) for maps in (one, other))

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from course_lib import checks
 from course_lib.models.denoisers import SCHEDULES, choose
 from course_lib.nets import Attention, Downsample, ResidualBlock, TimeEmbedding
-from course_lib.nets.blocks import check_input
+from course_lib.nets.blocks import check_channels, check_input
 
 GROUPS = 8
 
@@ -24,6 +24,7 @@ class NoisyClassifier(nn.Module):
         super().__init__()
         self.channels, self.size = checks.whole("channels", channels, 1), checks.whole("size", size, 2)
         checks.whole("classes", classes, 1)
+        check_channels(GROUPS, width=width)
         self.schedule = choose(SCHEDULES, schedule, "schedule")(T)
         time = 4 * width
         self.time = TimeEmbedding(width, time)

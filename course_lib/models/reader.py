@@ -63,6 +63,8 @@ class Reader(nn.Module):
 
     def maps(self, x0: Tensor) -> list[Tensor]:
         """What each layer sees, fine to coarse: (batch, width, size / 2, size / 2), then twice as wide and half the size."""
+        if checks.batch("x0", x0).shape[1:] != self.shape:
+            raise ValueError(f"this Reader takes images of shape (batch, *{self.shape}); got {tuple(x0.shape)}")
         found = []
         for layer in self.layers:
             x0 = layer(x0)

@@ -28,11 +28,7 @@ class ClassUNet(UNet):
     def forward(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
         self.check(x_t, t)
         cond = self.null(t) if cond is None else cond
-        if cond.shape != t.shape or cond.dtype != torch.int64:
-            raise ValueError(
-                f"cond must be a class for each image, ({len(t)},) whole numbers; got {checks.shown(cond)}"
-            )
-        return self.run(x_t, self.time(t) + self.kind(cond))
+        return self.run(x_t, self.time(t) + self.kind(checks.indices("cond", cond, (len(x_t),), self.classes)))
 
     def null(self, cond: Tensor) -> Tensor:
         """Any class, for each of a batch."""
@@ -48,14 +44,16 @@ class PictureUNet(UNet):
     axes = 4
 
     def __init__(self, picture: tuple[int, ...], **net: Any):
-        self.picture = checks.shape("picture", picture)
-        self.scale = self.picture[-1] // net["size"]
+        self.picture, size = checks.shape("picture", picture), checks.whole("size", net["size"], 1)
+        if len(self.picture) != 3 or self.picture[1] != self.picture[2] or self.picture[2] % size:
+            raise ValueError(f"picture must be (channels, k {size}, k {size}) with a whole k; got {self.picture}")
+        self.scale = self.picture[-1] // size
         super().__init__(**net, beside=self.picture[0] * self.scale**2)
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
         self.check(x_t, t)
         cond = x_t.new_zeros(len(x_t), *self.picture) if cond is None else cond
-        if cond.shape != (len(x_t), *self.picture) or not cond.is_floating_point():
+        if checks.floats("cond", cond).shape != (len(x_t), *self.picture):
             raise ValueError(
                 f"cond must be a picture for each image, {(len(x_t), *self.picture)}; got {checks.shown(cond)}"
             )

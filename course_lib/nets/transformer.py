@@ -83,8 +83,7 @@ class TextEncoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Raises ValueError for what are no rows of tokens of this length."""
-        if not torch.is_tensor(tokens) or tokens.shape[1:] != (self.length,) or tokens.dtype != torch.int64:
-            raise ValueError(f"tokens must be whole numbers, (batch, {self.length}); got {checks.shown(tokens)}")
+        checks.indices("tokens", tokens, (None, self.length), self.embedding.num_embeddings - 1)
         mask = F.pad(tokens != 0, (1, 0), value=True)
         start = self.start.expand(len(tokens), 1, -1)
         x = torch.cat([start, self.embedding(tokens)], dim=1) + self.position

@@ -62,7 +62,17 @@ X, IMAGES, STEPS = normal(N, 2), normal(N, 1, 8, 8, seed=1).clamp(-1, 1), torch.
 MIXTURE = GaussianMixture([[-1.0, 0.0], [1.0, 0.5], [0.0, 0.0]], torch.tensor([0.1, 0.3, 0.2]))
 ORACLE, MODEL, POINTS = Oracle(MIXTURE, SCHEDULE), Denoiser(Answers(), SCHEDULE, EPS), Points(X)
 LABELS = torch.tensor([0, 1, 2, 3])
+WORDS = data.Vocabulary(["a", "cat", "red"], 4)
+PICTURES, SCENES = normal(N, 3, 32, 32).clamp(-1, 1), data.draw_shapes(0, N)
+TOKENS = torch.tensor([[1, 2, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0], [1, 3, 2, 1]])
+NET = {"channels": 1, "size": 8, "width": 8, "multipliers": (1,), "blocks": 1}
 DIGITS = data.load("digits")
+
+
+def LOG_PROB(x_t, t, cond):  # noqa: ARG001, N802
+    return -(x_t.flatten(1) - cond.flatten()[:1]).square().sum(1)
+
+
 TABLE = torch.linspace(0.1, 0.3, T + 1, dtype=torch.float64)
 UNET = nets.UNet(1, 8, 8, (1, 2), 1, groups=4)
 G = torch.Generator().manual_seed(0)
@@ -152,7 +162,18 @@ CASES = {
     "oracle": Case(ORACLE.predict, {"x_t": X, "t": 3, "cond": None}, like("x_t", "x_t"), refused={"t": [0], "cond": [G, LABELS]}),
     "Clipped": Case(Clipped, {"denoiser": ORACLE, "low": -1.0, "high": 1.0}, refused={"high": [-1.0, -2.0]}),
     "clipped": Case(Clipped(ORACLE).predict, {"x_t": X, "t": 3}, like("x_t", "x_t"), refused={"t": [0]}),
-    "Guided": Case(Guided, {"denoiser": ORACLE, "w": 2.0}, refused={"w": [1e30, -1e4]}),
+    "Guided": Case(
+        Guided, {"denoiser": ORACLE, "w": 2.0, "interval": (0.2, 0.8), "rescale": 0.5},
+        refused={"w": [1e30, -1e4], "interval": [(0.8, 0.2), (-0.1, 1.0), (0.5,), 0.5], "rescale": [-0.1, 1.1]},
+    ),
+    "ClassifierGuided": Case(
+        diffusion.ClassifierGuided, {"denoiser": ORACLE, "log_prob": LOG_PROB, "w": 2.0, "conditional": False},
+        refused={"w": [1e30, -1e4], "log_prob": [3]}, kept=("conditional",),
+    ),
+    "guided by a classifier": Case(
+        diffusion.ClassifierGuided(ORACLE, LOG_PROB).predict, {"x_t": X, "t": 3, "cond": LABELS}, like("x_t", "x_t"),
+        refused={"t": [0]}, carries=True, kept=("cond",),
+    ),
     "of": Case(V.of, {"x0": X, "eps": X, "signal": 0.6, "noise": 0.8}, shape_of("x0"), carries=True, kept=("signal", "noise")),
     "solve": Case(
         V.solve, {"x_t": X, "y": X, "signal": 0.6, "noise": 0.8}, shape_of("x_t", "x_t"), carries=True, kept=("signal", "noise")
@@ -285,6 +306,59 @@ CASES = {
         models.Refiner, {"size": 8, "width": 4, "blocks": 1, "noise": 1, "keep": 1.0},
         refused={"size": [3], "width": [0], "blocks": [-1], "noise": [-1], "keep": [-1.0]},
     ),
+    "ImageAutoencoder": Case(
+        models.ImageAutoencoder,
+        {"eye": nn.Identity(), "shape": (3, 8, 8), "latent": 2, "width": 8, "perceptual": 0.1, "adversarial": 0.1, "kl": 1e-6},
+        refused={"shape": [*SHAPES, (3, 6, 6)], "latent": [0], "width": [0, 7], "perceptual": [-1.0], "adversarial": [-1.0], "kl": [-1.0]},
+        kept=("eye",),
+    ),
+    "Reader": Case(
+        models.Reader, {"shape": (3, 8, 8), "attributes": (2, 3), "width": 4, "features": 4},
+        refused={"shape": SHAPES, "attributes": [(), (0,), 3], "width": [0], "features": [0]},
+    ),
+    "NoisyClassifier": Case(
+        models.NoisyClassifier, {"channels": 1, "size": 8, "classes": 2, "width": 8, "schedule": "cosine", "T": 10},
+        refused={"channels": [0], "size": [1], "classes": [0], "width": [7], "schedule": ["square"], "T": [0]},
+    ),
+    "ClassUNet": Case(nets.ClassUNet, {"classes": 3, **NET}, refused={"classes": [0]}, kept=tuple(NET)),
+    "PictureUNet": Case(
+        nets.PictureUNet, {"picture": (3, 16, 16), **NET}, refused={"picture": [(3,), 4, (3, 12, 12), (3, 4, 4)]}, kept=tuple(NET)
+    ),
+    "TextUNet": Case(
+        nets.TextUNet, {"words": 4, "length": 4, "text": 8, "text_blocks": 1, "heads": 2, **NET},
+        refused={"words": [0], "length": [0], "text": [0, 7], "text_blocks": [-1], "heads": [0, 3]}, kept=tuple(NET),
+    ),
+    "TextUNet.forward": Case(
+        nets.TextUNet(words=4, length=4, text=8, heads=2, **NET), {"x_t": IMAGES, "t": STEPS, "cond": TOKENS}, like("x_t"),
+        carries=True, refused={"t": [STEPS[:1]], "cond": [TOKENS[:2], TOKENS[:, :3], TOKENS.float(), TOKENS + 1, -TOKENS, G]},
+    ),
+    "ClassUNet.forward": Case(
+        nets.ClassUNet(classes=3, **NET), {"x_t": IMAGES, "t": STEPS, "cond": LABELS}, like("x_t"), carries=True,
+        refused={"t": [STEPS[:1]], "cond": [LABELS[:2], LABELS + 1, -LABELS - 1, LABELS.float(), G]},
+    ),
+    "CrossAttention": Case(nets.CrossAttention, {"width": 8, "heads": 2, "context": 4}, refused={"width": [0, 7], "heads": [0, 3], "context": [0]}),
+    "Vocabulary": Case(data.Vocabulary, {"words": ["a", "b"], "length": 3}, refused={"words": [["a", "a"], ["A"], [1], 5], "length": [0]}),
+    "encode a caption": Case(WORDS.encode, {"captions": ["a red cat", "cat"]}, refused={"captions": ["dog", [3], "a a a a a", 5, [""]]}),
+    "decode tokens": Case(WORDS.decode, {"tokens": TOKENS}, refused={"tokens": [TOKENS + 3, -TOKENS, TOKENS[0], [[1]]]}),
+    "attributes_of": Case(data.attributes_of, {"caption": "a small red circle at the left"}, refused={"caption": ["a dog", 5, ""]}),
+    "draw_shapes": Case(data.draw_shapes, {"start": 3, "n": 2}, refused={"start": [-1], "n": [0]}),
+    "has_unseen": Case(data.has_unseen, {"attributes": SCENES.attributes}, refused={"attributes": [SCENES.attributes[:, :3], X, LABELS]}),
+    "damage": Case(
+        data.damage, {"x0": PICTURES, "kind": "rain", "seed": 0}, like("x0"),
+        refused={"x0": [IMAGES, 9 * PICTURES], "kind": ["fire"], "seed": [-1]},
+    ),
+    "perceptual_distance": Case(
+        models.perceptual_distance, {"eye": models.Reader((3, 32, 32), (2,), 4, 4), "a": PICTURES, "b": PICTURES.flip(0)},
+        refused={"a": [PICTURES[:2], IMAGES]},
+    ),
+    "naming": Case(
+        metrics.naming, {"x0": X, "right": [0, 1, 2, 0], "known": normal(5, 2)}, refused={"right": [[0, 1, 2, 5], [0, 1], LABELS * 1.0, LABELS + 4]}
+    ),
+    "reading": Case(
+        metrics.reading, {"reader": models.Reader((3, 32, 32), (5, 6, 2, 5, 6, 2, 7), 4, 4), "x0": SCENES.x0, "attributes": SCENES.attributes},
+        refused={"x0": [IMAGES, SCENES.x0[:2]], "attributes": [SCENES.attributes[:, :3], LABELS, SCENES.attributes * 1.0]},
+    ),
+    "psnr": Case(metrics.psnr, {"x0": PICTURES, "true": PICTURES.flip(0)}, refused={"true": [PICTURES[:2], IMAGES]}),
     "drawn_digits": Case(
         data.drawn_digits, {"label": LABELS, "generator": G, "size": 8}, kept=("generator",),
         refused={"label": [LABELS + 10, LABELS.float(), LABELS[:, None]], "size": [3]},

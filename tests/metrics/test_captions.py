@@ -58,7 +58,7 @@ def test_the_reader_is_not_fooled_by_the_attributes_of_other_scenes():
 
 @pytest.mark.parametrize("attributes", [WANTED[:3], WANTED[:, :6], [1, 2]])
 def test_attributes_of_another_shape_are_refused(attributes):
-    with pytest.raises(ValueError, match=r"attributes must be \(4, 7\)"):
+    with pytest.raises(ValueError, match=r"attributes must be whole numbers in -1 … 6, \(4, 7\)"):
         reading(Oracle(WANTED), X, attributes)
 
 
@@ -101,7 +101,7 @@ def test_coded_emoji_are_nearest_to_themselves():
 
 @pytest.mark.parametrize("right", [[0, 1], [0, 1, 4], [0, 1, -1]])
 def test_rows_that_do_not_exist_are_refused(right):
-    with pytest.raises(ValueError, match="right must be 3 rows in 0 … 3"):
+    with pytest.raises(ValueError, match=r"right must be whole numbers in 0 … 3, \(3,\)"):
         naming(torch.zeros(3, 2), right, KNOWN)
 
 

@@ -95,7 +95,7 @@ def test_the_order_of_the_words_matters():
 
 @pytest.mark.parametrize("tokens", [torch.zeros(2, 5, dtype=torch.int64), torch.zeros(2, 4), [1, 2]])
 def test_the_encoder_refuses_what_are_no_rows_of_tokens(tokens):
-    with pytest.raises(ValueError, match=r"tokens must be whole numbers, \(batch, 4\)"):
+    with pytest.raises(ValueError, match=r"tokens must be whole numbers in 0 … 19, \(n, 4\)"):
         TextEncoder(20, 4, 16)(tokens)
 
 

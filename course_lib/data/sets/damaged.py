@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.data.dataset import Dataset, Split
+from course_lib import checks
+from course_lib.data.dataset import Dataset, Split, check_images
 from course_lib.data.sets.emoji import SIZE, emoji
 
 DAMAGES = ("rain", "grey", "hole")
@@ -26,7 +27,13 @@ def damaged() -> Dataset:
 
 
 def damage(x0: Tensor, kind: str, seed: int = 0) -> Tensor:
-    """Pictures (n, 3, 32, 32) with rain over them, in grey, or with a square hole, which is 0 everywhere."""
+    """Pictures (n, 3, 32, 32) with rain over them, in grey, or with a square hole, which is 0 everywhere.
+
+    kind: a name in DAMAGES. Raises ValueError for another one, and for what are no such pictures.
+    """
+    check_images(x0, shape=(3, SIZE, SIZE))
+    checks.one_of("kind", kind, DAMAGES)
+    checks.whole("seed", seed, 0, 2**32 - 1)
     if kind == "grey":
         return (x0 * torch.tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True).expand_as(x0).clone()
     chance = np.random.RandomState(seed)
