@@ -19,11 +19,11 @@ from course_lib.data.dataset import (
     to_levels,
     to_uint8,
 )
+from course_lib.data.sets.captioned import captioned_folder
 from course_lib.data.sets.damaged import DAMAGES, damage, damaged
 from course_lib.data.sets.digits import digits
 from course_lib.data.sets.drawn import drawn_digits
 from course_lib.data.sets.emoji import emoji
-from course_lib.data.sets.folder import captioned_folder
 from course_lib.data.sets.mnist import mnist
 from course_lib.data.sets.photos import photos
 from course_lib.data.sets.pictures import pictures

@@ -51,7 +51,7 @@ def test_each_mutant_fails_but_those_that_are_no_mistakes(exercise):
                 continue
             if exercise.passes(function):
                 survivors.add(mutant.says)
-    trials = importlib.import_module(f"tests.exercises.trials.lesson_{exercise.name.partition('.')[0]}")
+    trials = importlib.import_module(f"exercises.trials.lesson_{exercise.name.partition('.')[0]}")
     assert survivors == set(trials.SURVIVORS.get(exercise.name, {}))
 
 

@@ -11,7 +11,7 @@ from course_lib.exercises import exercise_named
 from course_lib.exercises.gives import Calls
 
 LESSONS = sorted(path.stem.removeprefix("lesson_") for path in (Path(__file__).parent / "trials").glob("lesson_*.py"))
-TRIALS = {lesson: importlib.import_module(f"tests.exercises.trials.lesson_{lesson}") for lesson in LESSONS}
+TRIALS = {lesson: importlib.import_module(f"exercises.trials.lesson_{lesson}") for lesson in LESSONS}
 WRONG = [(name, i) for trials in TRIALS.values() for name, answers in trials.WRONG.items() for i in range(len(answers))]
 RIGHT = [(name, i) for trials in TRIALS.values() for name, answers in trials.RIGHT.items() for i in range(len(answers))]
 
