@@ -98,7 +98,7 @@ def evaluate(context: click.Context, checkpoint: str, n: int, seeds: int, device
         click.echo(table({name: measured["scores"]}))
         for reason in measured["scores"]["suspicious"]:
             click.echo(f"! {reason}")
-    elif trained.recipe.data in ("pictures", "scenes"):
+    elif trained.recipe.data in ("pictures", "scenes", "roles"):
         measured, words = measure_eyes(trained)
         click.echo(f"{name}: {words}")
     elif not hasattr(trained.model, "features"):

@@ -23,7 +23,7 @@ from course_lib.data.sets.captioned import captioned_folder
 from course_lib.data.sets.damaged import DAMAGES, damage, damaged
 from course_lib.data.sets.digits import digits
 from course_lib.data.sets.drawn import drawn_digits
-from course_lib.data.sets.emoji import emoji
+from course_lib.data.sets.emoji import emoji, roles
 from course_lib.data.sets.mnist import mnist
 from course_lib.data.sets.photos import photos
 from course_lib.data.sets.pictures import pictures
@@ -33,7 +33,7 @@ from course_lib.data.vocabulary import PAD, Vocabulary
 
 IMAGES = {
     "digits": digits, "mnist": mnist, "photos": photos, "emoji": emoji, "shapes": shapes, "scenes": scenes,
-    "pictures": pictures, "damaged": damaged,
+    "pictures": pictures, "roles": roles, "damaged": damaged,
 }  # fmt: skip
 NAMES = (*IMAGES, *TOYS)
 
@@ -50,8 +50,9 @@ def load(name: str) -> Dataset:
 
     name: `digits` (1,797 real handwritten digits, 8 x 8), `mnist` (70,000, 28 x 28; downloaded on first use or read
     from the folder that COURSE_DATA names), `photos` (two real photographs), `emoji` (3,900 captioned pictures, 32 x 32),
-    `shapes` (captioned scenes drawn by the course), `scenes` (such scenes with their attributes as numbers), `pictures`
-    (some of all coloured ones), `damaged` (emoji with a wet, a grey and a torn copy), or a 2-D toy set such as `moons`.
+    `roles` (the same, by what they show), `damaged` (the same, each with a wet, a grey and a torn copy), `shapes` (captioned
+    scenes drawn by the course), `scenes` (such scenes with their attributes as numbers), `pictures` (some of all coloured
+    ones), or a 2-D toy set such as `moons`.
     It may also be the path of a folder of your own, with pictures and a table of captions (see `captioned_folder`).
     Images are float32 in [-1, 1], channels first. Raises ValueError for another name.
     """

@@ -16,14 +16,15 @@ from tqdm.auto import tqdm
 from course_lib.data import DAMAGES, Dataset, attributes_of, check_images, draw_shapes, has_unseen, load
 from course_lib.metrics.captions import naming, reading
 from course_lib.metrics.costs import IMAGES, cost
-from course_lib.metrics.features import extract
+from course_lib.metrics.features import classify, extract
 from course_lib.metrics.frechet import frechet_distance
 from course_lib.metrics.memorizing import nearest_distance
 from course_lib.metrics.scoreboard import costs_in_words, in_columns
 from course_lib.models import generate
 from course_lib.training import Trained, load_trained, pick_device
 
-EYE = "reader-shapes"
+READER = "reader-shapes"
+EYES = {"emoji": "features-roles", "damaged": "features-roles", "shapes": READER}  # whose features a distance compares
 SETS = ("emoji", "shapes", "damaged")
 ASKED = 400  # captions of each kind, for a thousand pictures
 COLUMNS = ("model", "weights", "training", "calls", "s / 64", "FD ratio", "to nearest", "as asked")
@@ -89,9 +90,9 @@ def halves(data: str) -> tuple[Tensor, Tensor]:
     return x0[order[::2]], x0[order[1::2]]
 
 
-def seen(x0: Tensor) -> Tensor:
-    """Features of pictures (n, 3, 32, 32), in the eyes of the network that reads shapes."""
-    return extract(load_trained(EYE), check_images(x0))
+def seen(x0: Tensor, eye: str = READER) -> Tensor:
+    """Features of pictures (n, 3, 32, 32), in the eyes of a network; without a name, of the one that reads shapes."""
+    return extract(load_trained(eye), check_images(x0))
 
 
 def fd_ratio(x0: Tensor, data: str) -> float:
@@ -102,8 +103,8 @@ def fd_ratio(x0: Tensor, data: str) -> float:
     a, b = halves(data)
     if not 2 <= len(x0) <= len(a):
         raise ValueError(f"2 to {len(a)} pictures are compared; got {len(x0)}")
-    target = seen(b)
-    return frechet_distance(seen(x0), target).distance / frechet_distance(seen(a[: len(x0)]), target).distance
+    made, real, target = (seen(x, EYES[data]) for x in (x0, a[: len(x0)], b))
+    return frechet_distance(made, target).distance / frechet_distance(real, target).distance
 
 
 def conditions(dataset: Dataset, n: int, held_out: bool = False) -> tuple[Tensor, Tensor]:
@@ -147,7 +148,7 @@ def _of_emoji(trained: Trained, seed: int, n: int, options: dict[str, Any]) -> d
 
 def _of_shapes(trained: Trained, seed: int, n: int, options: dict[str, Any]) -> dict[str, Any]:
     """What the reader reads in pictures of one shape, of two, and of combinations that training never showed."""
-    reader, vocabulary = load_trained(EYE).model, load("shapes").vocabulary
+    reader, vocabulary = load_trained(READER).model, load("shapes").vocabulary
     scenes = draw_shapes(200_000, 10 * n)
     unseen, two = has_unseen(scenes.attributes), scenes.attributes[:, 3] >= 0
     found = {}
@@ -175,7 +176,7 @@ def _of_damaged(trained: Trained, seed: int, _: int, options: dict[str, Any]) ->
 
 
 def measure_eyes(trained: Trained) -> tuple[dict[str, Any], str]:
-    """What is measured of the reader, or of an autoencoder of coloured pictures, on held-out ones; and in words.
+    """What is measured of a reader, a classifier or an autoencoder of coloured pictures, on held-out ones; and in words.
 
     Of reconstructions: decibels by kind, how many scenes are still read rightly, how many emoji are nearest to their own.
     """
@@ -184,6 +185,11 @@ def measure_eyes(trained: Trained) -> tuple[dict[str, Any], str]:
     if hasattr(model, "read"):
         found = reading(model, held_out.x0, held_out.label)
         return {"held_out": asdict(found)}, f"whole scenes read rightly {found.whole:.2%}"
+    if not hasattr(model, "decode"):
+        right = (classify(trained, held_out.x0) == held_out.label).double().mean().item()
+        return {
+            "held_out": {"accuracy": right, "images": len(held_out)}
+        }, f"{right:.1%} of {len(held_out)} read rightly"
     with torch.no_grad():
         made = torch.cat([model.decode(model.encode(part)) for part in held_out.x0.split(250)]).clamp(-1, 1)
     of = {kind: held_out.label == i for i, kind in enumerate(data.classes)}
@@ -192,7 +198,7 @@ def measure_eyes(trained: Trained) -> tuple[dict[str, Any], str]:
     wanted = [
         attributes_of(text) for text in load("shapes").vocabulary.decode(shapes.label[: int(of["shapes"].sum()), 0])
     ]
-    read = reading(load_trained(EYE).model, made[of["shapes"]], torch.stack(wanted))
+    read = reading(load_trained(READER).model, made[of["shapes"]], torch.stack(wanted))
     right = torch.arange(len(emoji.held_out)) + len(emoji.train)
     named = naming(made[of["emoji"]], right, torch.cat([emoji.train.x0, emoji.held_out.x0]))
     words = ", ".join(f"{kind} {value:.1f} dB" for kind, value in decibels.items())

@@ -238,6 +238,10 @@ RECIPES = {
             "autoencoder-pictures", data="pictures", model="image-autoencoder", options={"shape": [3, 32, 32]},
             needs={"eye": "reader-shapes"}, steps=4800, batch=32, rate=2e-3, ema=0.998, half=True,
         ),
+        Recipe(
+            "features-roles", data="roles", model="classifier", labels=True, steps=3000, batch=128, rate=2e-3,
+            weight_decay=0.05, half=True, options={"channels": 3, "size": 32, "classes": 1450, "width": 16},
+        ),
         _latent("latent-emoji", "emoji"),
         Recipe(
             "pixels-emoji", data="emoji", model="unet-denoiser", steps=3000, batch=64, rate=1e-3, ema=0.998, half=True,

@@ -145,6 +145,19 @@ def test_without_its_packages_the_emoji_say_how_to_get_them(monkeypatch):
         module.emoji.__wrapped__()
 
 
+def test_a_role_is_the_same_in_every_tone_and_for_every_sex(emoji):
+    roles = load("roles")
+    assert torch.equal(roles.train.x0, emoji.train.x0) and torch.equal(roles.held_out.x0, emoji.held_out.x0)
+    names = names_of(emoji.train, emoji.vocabulary)
+    astronauts = {
+        name for name, label in zip(names, roles.train.label, strict=True) if roles.classes[label] == "astronaut"
+    }
+    assert {"woman astronaut dark skin tone", "man astronaut", "astronaut medium skin tone"} <= astronauts and len(
+        astronauts
+    ) >= 16
+    assert (roles.train.label == roles.classes.index("flag")).sum() == sum(name.startswith("flag of") for name in names)
+
+
 # The shapes
 
 

@@ -24,6 +24,7 @@ SYNONYMS = {
     "telephone": "phone", "television": "tv", "hamburger": "burger", "ok": "okay", "house": "home", "big": "huge",
     "small": "tiny", "bus": "coach",
 }  # fmt: skip
+SEXES = ("man", "woman", "person", "men", "women", "people")
 SOURCE = "Twemoji, graphics by Twitter, Inc. and other contributors; CC BY 4.0; names from the Unicode CLDR"
 
 
@@ -55,6 +56,26 @@ def emoji() -> Dataset:
         levels=256,
         vocabulary=vocabulary,
     )
+
+
+@cache
+def roles() -> Dataset:
+    """The emoji, label: (n,), what each shows whatever its tone and sex: `astronaut`, `flag`, `red heart`."""
+    whole = emoji()
+    names = [
+        [_role(name) for name in whole.vocabulary.decode(split.label[:, 0])] for split in (whole.train, whole.held_out)
+    ]
+    classes = sorted({role for several in names for role in several})
+    train, held_out = (
+        Split(split.x0, torch.tensor([classes.index(role) for role in several]))
+        for split, several in zip((whole.train, whole.held_out), names, strict=True)
+    )
+    return Dataset("roles", train, held_out, tuple(classes), whole.source, levels=256)
+
+
+def _role(name: str) -> str:
+    words = [word for word in TONE.sub("", name).split() if word not in SEXES]
+    return "flag" if name.startswith("flag of") else " ".join(words) or "person"
 
 
 def captions_of(name: str) -> list[str]:
