@@ -44,7 +44,7 @@ def test_what_a_reader_needs_is_packed_where_the_package_looks_for_it():
 
 
 def test_the_package_is_small_enough_for_any_index(site):
-    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 40 * 2**20
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 80 * 2**20
 
 
 def test_the_commands_work_without_the_repository(site, tmp_path):
