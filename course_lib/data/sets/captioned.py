@@ -10,6 +10,7 @@ from torch import Tensor
 from course_lib import checks
 from course_lib.data.dataset import Dataset, Split
 from course_lib.data.sets.mnist import DataError
+from course_lib.data.sets.opened import opened
 from course_lib.data.vocabulary import Vocabulary, words_of
 
 CAPTIONS = "captions.csv"
@@ -70,13 +71,9 @@ def _captions(folder: Path, length: int) -> dict[str, list[str]]:
 
 
 def _picture(path: Path, size: int) -> Tensor:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        with Image.open(path) as opened:
-            drawn = ImageOps.exif_transpose(opened).convert("RGBA")
+        return opened(path, size)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} can't be read as a picture: {error}") from error
-    flat = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("RGB")
-    square = ImageOps.fit(flat, (size, size), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.asarray(square).copy()).permute(2, 0, 1) / 127.5 - 1

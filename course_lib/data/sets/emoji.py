@@ -11,6 +11,7 @@ from torch import Tensor
 
 from course_lib.data.dataset import Dataset, Split
 from course_lib.data.sets.mnist import DataError
+from course_lib.data.sets.opened import opened
 from course_lib.data.vocabulary import Vocabulary, words_of
 
 SIZE = 32
@@ -45,7 +46,7 @@ def emoji() -> Dataset:
     captions = [captions_of(name) for name in names]
     vocabulary = Vocabulary(sorted({word for several in captions for caption in several for word in words_of(caption)}))
     label = torch.stack([vocabulary.encode(several) for several in captions])
-    x0 = torch.stack([_picture(path) for path in files])
+    x0 = torch.stack([opened(path, SIZE) for path in files])
     held_out = torch.from_numpy(np.isin(np.arange(len(names)), _composed(names, x0)))
     return Dataset(
         name="emoji",
@@ -107,17 +108,6 @@ def _named_pictures() -> dict[Path, str]:
             if not any(name.startswith(unfit) for unfit in UNFIT):
                 found[path] = f"flag of {name}" if is_flag else name
     return found
-
-
-def _picture(path: Path) -> Tensor:
-    """A file of 72 x 72 pixels as (3, 32, 32) on white, in [-1, 1]."""
-    from PIL import Image
-
-    with Image.open(path) as opened:
-        drawn = opened.convert("RGBA")
-    flat = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("RGB")
-    small = np.asarray(flat.resize((SIZE, SIZE), Image.Resampling.LANCZOS))
-    return torch.from_numpy(small.copy()).permute(2, 0, 1) / 127.5 - 1
 
 
 def _composed(names: tuple[str, ...], x0: Tensor) -> list[int]:

@@ -83,7 +83,7 @@ def draw_shapes(start: int, n: int) -> Scenes:
 
 def has_unseen(attributes: Tensor) -> Tensor:
     """Which scenes (n, 7) show a combination of shape and colour that no training picture shows, as a mask (n,)."""
-    checks.indices("attributes", attributes, (None, len(ATTRIBUTES)), max(ATTRIBUTES), least=-1)
+    checks.indices("attributes", attributes, (None, len(ATTRIBUTES)), max(ATTRIBUTES) - 1, least=-1)
     names = tuple(COLOURS)
     table = torch.tensor([[(shape, colour) in NEVER for colour in names] for shape in SHAPES])
     second = attributes[:, 3] >= 0
