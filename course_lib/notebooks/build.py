@@ -130,13 +130,17 @@ def _account(source: Path, target: Path, seconds: float, peak: float | None) -> 
 
 
 def _peak_memory(client: "NotebookClient") -> float | None:
-    """The kernel's peak memory in MB, where the system tells."""
+    """The kernel's own peak memory in MB, where the system tells.
+
+    Linux counts the memory of whoever started the kernel into its `ru_maxrss`, but not into its `VmHWM`.
+    """
     import nbformat
 
-    code = "import resource as _r; print(_r.getrusage(_r.RUSAGE_SELF).ru_maxrss)"
-    probe = nbformat.v4.new_code_cell(code)
     if sys.platform == "win32":
         return None
+    own = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    rusage = "import resource as _r; print(_r.getrusage(_r.RUSAGE_SELF).ru_maxrss)"
+    probe = nbformat.v4.new_code_cell(own if sys.platform == "linux" else rusage)
     client.nb.cells.append(probe)
     try:
         client.execute_cell(probe, len(client.nb.cells) - 1)
