@@ -11,18 +11,21 @@ from course_lib.data import check_images
 from course_lib.data.sets.shapes import ATTRIBUTES
 
 NAMES = ("shape", "colour", "size", "second shape", "second colour", "second size", "layout")
+EXCHANGED = {"objects": [3, 4, 5, 0, 1, 2, 6], "colours": [0, 4, 2, 3, 1, 5, 6]}  # what is read where each is asked for
 BATCH = 500
 
 
 @dataclass(frozen=True)
 class Reading:
     """whole: the share of pictures in which every attribute is as asked, with its standard error; by_attribute: for each, the
-    share among the pictures that have it. n: how many pictures.
+    share among the pictures that have it. exchanged: the share, of pictures of two objects, that would be as asked if their
+    "objects" changed places, or their "colours" alone; n: how many pictures.
     """
 
     whole: float
     standard_error: float
     by_attribute: dict[str, float]
+    exchanged: dict[str, float]
     n: int
 
 
@@ -37,19 +40,17 @@ def reading(reader: nn.Module, x0: Tensor, attributes: Tensor) -> Reading:
     checks.indices("attributes", attributes, (len(x0), len(NAMES)), max(ATTRIBUTES) - 1, least=-1)
     if len(x0) == 0:
         raise ValueError("there is no picture to read")
-    right = is_right(reader, x0, attributes)
-    present = attributes >= 0
+    with torch.no_grad():
+        read = torch.cat([reader.read(part) for part in x0.clamp(-1, 1).split(BATCH)])
+    right, present = read == attributes, attributes >= 0
     shares = (right & present).sum(0) / present.sum(0).clamp(min=1)
     whole = (right | ~present).all(1).double().mean().item()
     named = {name: share.item() for name, share, some in zip(NAMES, shares, present.any(0), strict=True) if some}
-    return Reading(whole, (whole * (1 - whole) / len(x0)) ** 0.5, named, len(x0))
-
-
-def is_right(reader: nn.Module, x0: Tensor, attributes: Tensor) -> Tensor:
-    """Which attributes are read as asked, (n, 7) of booleans."""
-    with torch.no_grad():
-        read = torch.cat([reader.read(part) for part in x0.clamp(-1, 1).split(BATCH)])
-    return read == attributes
+    two, exchanged = present.all(1), {}
+    for name, order in EXCHANGED.items() if two.any() else ():
+        other = (read == attributes[:, order]).all(1) & (attributes != attributes[:, order]).any(1)
+        exchanged[name] = other[two].double().mean().item()
+    return Reading(whole, (whole * (1 - whole) / len(x0)) ** 0.5, named, exchanged, len(x0))
 
 
 @dataclass(frozen=True)

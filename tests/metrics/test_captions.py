@@ -39,6 +39,18 @@ def test_a_caption_is_right_where_every_attribute_is_that_is_there():
     assert found.by_attribute["colour"] == 0.75 and found.by_attribute["second shape"] == 1.0
 
 
+def test_exchanged_objects_and_exchanged_colours_are_told_apart_and_from_other_errors():
+    wanted = torch.tensor([[0, 1, 0, 2, 3, 1, 5]] * 4 + [[1, 1, 1, 1, 1, 1, 6], [1, 1, 1, -1, -1, -1, 0]])
+    says = wanted.clone()
+    says[0] = torch.tensor([2, 3, 1, 0, 1, 0, 5])
+    says[1] = torch.tensor([0, 3, 0, 2, 1, 1, 5])
+    says[2] = torch.tensor([0, 3, 0, 2, 1, 0, 5])  # the second size is wrong, too
+    found = reading(Oracle(says), torch.zeros(6, 3, 32, 32), wanted)
+    assert found.exchanged == {"objects": 1 / 5, "colours": 1 / 5}
+    assert found.whole == 3 / 6
+    assert reading(Oracle(says[5:]), X[:1], wanted[5:]).exchanged == {}
+
+
 def test_an_attribute_that_no_picture_has_is_not_listed():
     rows = WANTED[[1, 3]]
     assert set(reading(Oracle(rows), X[:2], rows).by_attribute) == {"shape", "colour", "size", "layout"}
