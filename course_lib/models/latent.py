@@ -13,7 +13,8 @@ BATCH = 250  # images that are encoded at once
 
 
 class LatentDenoiser(SamplingDenoiser):
-    """A denoiser of z = E(x_0), scaled to a mean of 0 and a variance of 1 per channel (Rombach et al. 2022, app. G, use one scale for all).
+    """A denoiser of z = E(x_0), scaled to a mean of 0 and a variance of 1 per channel (Rombach et al. 2022, sec. 3.2;
+    their app. G has one deviation for all channels).
 
     It trains on what `prepare` makes of the images, once for all steps; what it samples is decoded.
     """
