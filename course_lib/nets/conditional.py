@@ -73,9 +73,12 @@ class TextUNet(UNet):
 
     axes = 2
 
-    def __init__(self, words: int, length: int, text: int = 128, text_blocks: int = 2, heads: int = 4, **net: Any):
+    def __init__(
+        self, words: int, length: int, text: int = 128, text_blocks: int = 2, heads: int = 4, position: float = 0.02,
+        **net: Any,
+    ):  # fmt: skip
         super().__init__(**net, context=text)
-        self.text = TextEncoder(words, length, text, text_blocks, heads)
+        self.text = TextEncoder(words, length, text, text_blocks, heads, position)
         self.summary = nn.Linear(text, self.time.layers[-1].out_features)
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:

@@ -66,9 +66,12 @@ class TextEncoder(nn.Module):
 
     Every word sees every other one (no causal mask). Before the words stands a learned vector that is always there, so that a
     row of padding alone, the empty caption, has something to be looked at too. Padding is seen by nobody.
+    position: the deviation of the positions' vectors at the start; those of words have 1; from near 0, order is learned late.
     """
 
-    def __init__(self, words: int, length: int, width: int = 128, blocks: int = 2, heads: int = 4):
+    def __init__(
+        self, words: int, length: int, width: int = 128, blocks: int = 2, heads: int = 4, position: float = 0.02
+    ):
         super().__init__()
         for name, value in (("words", words), ("length", length), ("width", width), ("heads", heads)):
             checks.whole(name, value, 1)
@@ -77,7 +80,7 @@ class TextEncoder(nn.Module):
         self.start = nn.Parameter(torch.zeros(width))
         self.position = nn.Parameter(torch.zeros(1 + length, width))
         for values in (self.embedding.weight, self.start, self.position):
-            nn.init.normal_(values, std=0.02 if values is self.position else 1.0)
+            nn.init.normal_(values, std=checks.number("position", position, 0) if values is self.position else 1.0)
         self.blocks = nn.ModuleList(TextBlock(width, heads) for _ in range(checks.whole("blocks", blocks, 0)))
         self.norm = nn.LayerNorm(width)
 

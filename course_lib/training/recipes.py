@@ -255,7 +255,9 @@ RECIPES = {
         ),
         _latent("restore-emoji", "damaged", condition="picture", picture=[3, 32, 32], drop=0.1),
         # Lesson 11b: told in words.
-        _latent("text-shapes", "shapes", 12_000, width=48, condition="text", words=29, length=12, text=64, drop=0.1),
+        _latent(
+            "text-shapes", "shapes", 12_000, width=48, condition="text", words=29, length=12, text=64, position=0.5, drop=0.1,
+        ),
         _latent("text-emoji", "emoji", 13_000, width=64, condition="text", words=1769, length=12, text=88, drop=0.1),
         _digits("ddpm-digits"),
         Recipe(
